@@ -1,0 +1,59 @@
+#ifndef DHT_DHT_H
+#define DHT_DHT_H
+/*
+ * The DHT as the paper uses it: put, get, listen, renew (protocol.md section
+ * 4). A hint, never an authority. Loop thread; OpenDHT's own threads copy
+ * octets and post them through the door. Values from others are bounded
+ * (LIMIT_DHT_VALUE) and dropped when the door is full: poll again.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+#include "lib/loop/loop.h"
+
+struct dht;
+
+struct dht_settings {
+	unsigned port;			/* 0: any */
+	const char *const *bootstrap;	/* "HOST:PORT" or "[V6]:PORT" */
+	size_t n_bootstrap;
+	uint32_t network;
+	bool discovery;			/* find nodes in the LAN */
+};
+
+struct dht *dht_new(struct loop *, const struct dht_settings *, struct err *);
+/* Stops all puts and listens, waits for OpenDHT's shutdown (2 s at most). */
+void dht_free(struct dht **);
+
+unsigned dht_port(const struct dht *);
+/* Bootstrap nodes that answered a ping lately; asks them again in the background every minute, every second until one answers. */
+unsigned dht_nodes(const struct dht *);
+/* Has the node anybody to talk to (a node answered, or somebody's value arrived)? */
+bool dht_is_ready(const struct dht *);
+
+/*
+ * A permanent put: exactly these octets stay in the DHT, renewed by OpenDHT,
+ * until dht_put_free(); after that storage nodes forget within ten minutes.
+ * done (may be NULL) tells once whether somebody stored it.
+ */
+struct dht_put;
+struct dht_put *dht_put_new(struct dht *, const char *key, struct bytes value, void (*done)(void *arg, bool ok), void *arg);
+void dht_put_free(struct dht_put **);
+/* Put the octets again now (a node came back, a first put failed). */
+void dht_put_again(struct dht_put *);
+
+/* Each value under key, as it appears; the same octets may come more than once. value is borrowed. */
+struct dht_listen;
+struct dht_listen *dht_listen_new(struct dht *, const char *key, void (*heard)(void *arg, struct bytes value), void *arg);
+void dht_listen_free(struct dht_listen **);
+
+/* One look: heard for each value (bounded: 256 values), then done once. Gives up after timeout_ms. */
+struct dht_get;
+struct dht_get *dht_get_new(struct dht *, const char *key, int64_t timeout_ms,
+    void (*heard)(void *arg, struct bytes value), void (*done)(void *arg), void *arg);
+/* Before done(): nothing is called any more. done() ends it by itself and frees it afterwards. */
+void dht_get_free(struct dht_get **);
+
+#endif

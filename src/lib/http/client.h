@@ -1,0 +1,59 @@
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
+/*
+ * HTTP as a client over libcurl's multi interface (protocol.md section 7, last
+ * paragraph): http and https only, no redirects, no proxy from the
+ * environment, limits on octets and time, and no loopback, link-local or
+ * private address unless the rules allow it, checked on the resolved address.
+ * Loop thread only.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+#include "lib/loop/loop.h"
+
+struct http_client;
+
+struct http_client_settings {
+	/* Our own URLs: an address in the same network as one of these may be used. */
+	const char *const *own_urls;
+	size_t n_own_urls;
+	const char *user_agent;
+};
+
+struct http_client *http_client_new(struct loop *, const struct http_client_settings *, struct err *);
+void http_client_free(struct http_client **);	/* transfers end without done() */
+
+struct http_reply {
+	unsigned status;		/* 0: no answer; text says why */
+	struct bytes body;		/* when it was not streamed; borrowed for the call */
+	const char *etag;		/* NULL: none */
+	const char *text;		/* for people: "connection refused", "no octet for 60 s" */
+	uint64_t octets;		/* of body, streamed or not */
+};
+
+struct http_call {
+	const char *method;		/* "GET", "POST" */
+	const char *url;		/* base and path in one */
+	const char *authorization;	/* NULL: none */
+	struct bytes body;		/* POST; copied */
+	const char *range;		/* "0-1048575" or NULL */
+	uint64_t max;			/* octets of the answer; more ends it */
+	int64_t quiet_ms;		/* no octet for so long ends it */
+	int64_t total_ms;		/* 0: no bound */
+	bool friend_address;		/* private addresses are fine (fellow member, ourselves) */
+	/* Streamed answer (status 200 or 206 only): -1 ends it. NULL: collected into body. */
+	int (*on_octets)(void *arg, struct bytes);
+	void (*done)(void *arg, const struct http_reply *);
+	void *arg;
+};
+
+struct http_transfer;
+/* Copies what it is given. done() is called exactly once, never from inside this call. */
+struct http_transfer *http_call(struct http_client *, const struct http_call *);
+/* Before done(): ends it, nothing is called any more. */
+void http_transfer_free(struct http_transfer **);
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef MAIL_NS_H
+#define MAIL_NS_H
+/*
+ * The send notification ns/1 and the head object head/1 (protocol.md section
+ * 3) as structs, and back. Pure; any thread. Fixed-size parts are inside the
+ * struct, texts below its talloc context.
+ */
+#include "lib/mail/record.h"
+
+/* How a skeleton travels: its text, and octets and lines of each leaf and message/rfc822. */
+struct skeleton {
+	struct bytes text;
+	const char *parts;	/* "octets/lines octets/lines ..." in order; "" for none */
+};
+
+struct ns {
+	char from[LIMIT_ADDRESS + 1], to[LIMIT_ADDRESS + 1];
+	uint8_t hash[32];		/* h */
+	uint64_t sealed_size, size;	/* of m', of m */
+	uint8_t digest[32];		/* SHA-256 of m */
+	uint8_t key[32];		/* K */
+	uint8_t secret[32];		/* p */
+	int64_t issued_s, expires_s;
+	const char *urls[LIMIT_URLS];
+	size_t n_urls;
+	const char *group;		/* NULL when he has none */
+	struct bytes sender_key;	/* minimal public key; empty when absent */
+	uint8_t contact_secret[32];
+	bool has_contact_secret;
+	bool has_head;			/* then skeleton is empty */
+	uint8_t head_hash[32];
+	uint64_t head_size;
+	struct skeleton skeleton;
+};
+
+/* Parse one ns at the front of in. NULL with err; validity against a clock is the caller's. */
+struct ns *ns_parse(const void *ctx, struct bytes in, size_t *used_out, struct err *);
+/* Adds the record, padded with Pad to a multiple of 512 octets. */
+void ns_print(struct buf *, const struct ns *);
+
+struct head {
+	uint8_t hash[32];		/* h it belongs to */
+	struct skeleton skeleton;
+	uint64_t piece_size;		/* 0 when m' has at most 1 MiB */
+	struct bytes pieces;		/* SHA-256 of each piece, 32 octets each */
+};
+
+struct head *head_parse(const void *ctx, struct bytes in, struct err *);
+void head_print(struct buf *, const struct head *);
+/* Piece size for m' of this size (protocol.md section 3, Skeleton); 0 up to 1 MiB. */
+uint64_t head_piece_size(uint64_t sealed_size);
+
+#endif

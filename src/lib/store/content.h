@@ -1,0 +1,34 @@
+#ifndef STORE_CONTENT_H
+#define STORE_CONTENT_H
+/*
+ * A message's octets and what is known of them, shared by all that refer to
+ * it: mailbox rows, letters, notices. It goes, with its file, when the last
+ * reference has gone. Loop thread. Loaded structs are below ctx.
+ */
+#include "lib/store/store.h"
+
+struct content {
+	uint64_t id;
+	uint8_t digest[32];		/* SHA-256 of m */
+	uint64_t size;
+	enum place place;		/* PLACE_NONE: not here yet */
+	/* Rendered once; what IMAP sends (mime.h). NULL until scanned. */
+	const char *envelope, *body, *bodystructure;
+	struct bytes skeleton;
+	const char *parts;
+};
+
+/* Adds it; the same digest, size and structure twice is two contents. Sets id. The file, if any, is durable already. */
+void store_content_add(struct store *, struct content *);
+/* All of it. NULL when there is none. */
+struct content *store_content_find(struct store *, const void *ctx, uint64_t id);
+/* Without skeleton and parts: what a FETCH over many messages needs. */
+struct content *store_content_find_brief(struct store *, const void *ctx, uint64_t id);
+void store_content_set_structure(struct store *, const struct content *);
+void store_content_set_place(struct store *, uint64_t id, enum place);
+/* Path of the file, below ctx; NULL while PLACE_NONE. */
+char *store_content_path(struct store *, const void *ctx, uint64_t id);
+/* Drop it if nothing refers to it any more; its file goes after the commit, unless another content of the same place has it. */
+void store_content_sweep(struct store *, uint64_t id);
+
+#endif

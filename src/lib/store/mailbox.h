@@ -1,0 +1,96 @@
+#ifndef STORE_MAILBOX_H
+#define STORE_MAILBOX_H
+/*
+ * Mailboxes and the messages in them. UIDs, flags and mod-sequences live in
+ * RAM as arrays (this daemon is the only writer) and in state.db; the arrays
+ * are loaded when a mailbox is first used. A mailbox and its array stay valid
+ * until the next call that adds or expunges; keep ids and UIDs across waits.
+ * Loop thread.
+ */
+#include "lib/store/content.h"
+
+/* System flags, one bit each; keywords use the 64 bits of keywords. */
+enum {
+	FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
+	FLAG_RECENT = 32,		/* nobody has selected it since it came; not stored */
+};
+
+struct message {
+	uint64_t id;			/* never reused */
+	uint64_t content;
+	uint64_t size;			/* RFC822.SIZE */
+	uint64_t keywords;		/* bit i: store_keyword_name(i) */
+	uint64_t modseq;
+	int64_t internal_ms;		/* INTERNALDATE */
+	uint32_t uid;
+	uint32_t flags;
+};
+
+struct mailbox {
+	uint64_t id;			/* never reused */
+	const char *name;		/* UTF-8, '/' between levels, "INBOX" in capitals */
+	const char *special;		/* "\\Sent", ... or NULL */
+	uint32_t uidvalidity, uidnext;
+	uint64_t modseq;		/* highest */
+	bool subscribed;
+	struct message *messages;	/* by uid; NULL while not loaded */
+	size_t n_messages;
+	size_t n_unseen, n_recent;
+};
+
+/* Mailboxes that are always there, made at first start. */
+enum standard { BOX_INBOX, BOX_DRAFTS, BOX_SENT, BOX_TRASH, BOX_JUNK, BOX_OUTBOX, BOX_REQUESTS, N_STANDARD };
+
+/* Borrowed; loaded (messages set). NULL when there is none. */
+struct mailbox *store_mailbox_find(struct store *, const char *name);
+struct mailbox *store_mailbox_get(struct store *, uint64_t id);	/* NULL when it went */
+struct mailbox *store_mailbox_standard(struct store *, enum standard);
+/* All, by name; without loading. The array is below ctx, the mailboxes are borrowed. */
+struct mailbox **store_mailbox_all(struct store *, const void *ctx, size_t *n_out);
+/* REJECT with err: exists, is standard, name is bad or too many. */
+enum outcome store_mailbox_create(struct store *, const char *name, struct err *);
+enum outcome store_mailbox_delete(struct store *, const char *name, struct err *);
+/* Children move along; INBOX moves its messages (RFC 3501 section 6.3.5). */
+enum outcome store_mailbox_rename(struct store *, const char *from, const char *to, struct err *);
+void store_mailbox_subscribe(struct store *, struct mailbox *, bool);
+
+/* Add a message: takes a reference on content; uid, id, modseq are set. size is content's. */
+const struct message *store_message_add(struct store *, struct mailbox *, uint64_t content, uint32_t flags,
+    uint64_t keywords, int64_t internal_ms);
+/* Binary search; NULL when there is none. */
+const struct message *store_message_find(const struct mailbox *, uint32_t uid);
+/* Index of the first message with this uid or a higher one; n_messages when none. */
+size_t store_message_index(const struct mailbox *, uint32_t uid);
+/* Mailbox and uid of a message id; false when it went. */
+bool store_message_locate(struct store *, uint64_t id, struct mailbox **box_out, uint32_t *uid_out);
+/* All messages (ids, below ctx) that show this content. */
+uint64_t *store_message_of_content(struct store *, const void *ctx, uint64_t content, size_t *n_out);
+/* New flags and keywords; modseq grows when something changed. */
+void store_message_set_flags(struct store *, struct mailbox *, uint32_t uid, uint32_t flags, uint64_t keywords);
+/* Set and clear keywords of every message that shows this content. */
+void store_content_set_keywords(struct store *, uint64_t content, uint64_t set, uint64_t clear);
+/* Expunge; its content is swept if this was the last reference. */
+void store_message_expunge(struct store *, struct mailbox *, uint32_t uid);
+void store_message_clear_recent(struct store *, struct mailbox *);
+
+/* Bit of a keyword, made when missing; 0 when all LIMIT_KEYWORDS are taken or the name is no atom. */
+uint64_t store_keyword(struct store *, const char *name);
+const char *store_keyword_name(struct store *, unsigned bit_index);	/* NULL: unused */
+
+/*
+ * Who wants to know. Called on the loop, after RAM changed, before the commit,
+ * for every change by anybody. expunged: content tells whose last message in
+ * any mailbox that was (last). undone: a commit failed, arrays were reloaded.
+ */
+struct store_watcher {
+	void (*added)(void *arg, struct mailbox *, const struct message *);
+	void (*changed)(void *arg, struct mailbox *, const struct message *);
+	void (*expunged)(void *arg, struct mailbox *, const struct message *was, bool last);
+	void (*mailbox_gone)(void *arg, uint64_t mailbox);
+	void (*undone)(void *arg);
+	void *arg;
+};
+void store_watch(struct store *, const struct store_watcher *);	/* copied; any member but arg may be NULL */
+void store_unwatch(struct store *, void *arg);
+
+#endif

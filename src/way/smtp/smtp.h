@@ -1,0 +1,57 @@
+#ifndef SMTP_SMTP_H
+#define SMTP_SMTP_H
+/*
+ * Submission (RFC 6409) for the one user this peer serves: a message becomes
+ * a durable file in the spool; whoever runs the courier makes its rows and
+ * says when they are durable too; only then the client hears 250. Loop thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/limits.h"
+#include "lib/loop/conn.h"
+#include "lib/loop/loop.h"
+#include "lib/loop/pool.h"
+
+enum tls_mode { TLS_OFF, TLS_STARTTLS, TLS_ALWAYS };
+
+struct smtp_settings {
+	const char *const *listen;
+	size_t n_listen;
+	enum tls_mode tls_mode;
+	struct tls *tls;		/* NULL with TLS_OFF */
+	uint64_t max_size;		/* of m */
+	size_t max_recipients;
+	const char *address;		/* the own address: MAIL FROM and header From (or a +tag of it) */
+	const char *spool;		/* folder for files: store_dir(PLACE_SPOOL) */
+};
+
+/* A message that is safe in spool/ab/DIGEST; rows are still missing. Borrowed for the call. */
+struct smtp_submission {
+	uint8_t digest[32];
+	uint64_t size;
+	const char *sender;		/* envelope, normal form, +tag kept */
+	const char *message_id, *subject;	/* as in m, without folding; subject "" when missing */
+	const char *const *recipients;	/* normal form, each once */
+	size_t n_recipients;
+};
+
+struct smtp_hooks {
+	/* Is this the user? user may be the local part or the whole address. */
+	bool (*login)(void *arg, const char *user, const char *password);
+	/* Take it. Answer with smtp_submit_done(ticket), later or from inside. */
+	void (*submit)(void *arg, const struct smtp_submission *, uint64_t ticket);
+	void *arg;
+};
+
+struct smtp;
+
+struct smtp *smtp_start(struct loop *, struct pool *, const struct smtp_settings *, const struct smtp_hooks *, struct err *);
+void smtp_stop(struct smtp **);		/* 421 to every session */
+unsigned smtp_port(const struct smtp *);	/* of the first address */
+
+/* OK: 250. RETRY: 451 or 452 with text. REJECT: 554 with text. A ticket whose session has gone is ignored. */
+void smtp_submit_done(struct smtp *, uint64_t ticket, enum outcome, const char *text);
+
+#endif
