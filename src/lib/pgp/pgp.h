@@ -8,6 +8,7 @@
  * wrapper beside it. A signature counts only under every rule of section 2.
  */
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
