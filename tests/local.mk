@@ -1,0 +1,35 @@
+EXTRA_DIST += tests/unit/unit.h tests/layers tests/sizes tests/fuzz/README tests/fuzz/corpus tests/fuzz/run \
+	tests/variant tests/lint tests/cppcheck.suppress
+
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+
+dist_check_SCRIPTS += tests/check-layers tests/check-sizes tests/check-checks
+
+# The slow ones. Each variant is built in a folder of its own below this one.
+.PHONY: lint check-peers check-asan check-tsan check-fuzz run-fuzz bench
+
+lint:
+	$(srcdir)/tests/lint .
+
+check-peers: all
+	BUILD_DIR=$(abs_builddir) $(srcdir)/tests/peers/run
+
+bench: all
+	BUILD_DIR=$(abs_builddir) $(srcdir)/tests/bench/run
+
+check-asan:
+	$(srcdir)/tests/variant build-asan "--enable-sanitizer=address,undefined CFLAGS='-O1 -g'" check check-peers
+
+check-tsan:
+	$(srcdir)/tests/variant build-tsan "--enable-sanitizer=thread CFLAGS='-O1 -g'" check check-peers
+
+check-fuzz:
+	$(srcdir)/tests/variant build-fuzz "--enable-fuzz --enable-sanitizer=address,undefined CC=clang CFLAGS='-O1 -g'" run-fuzz
+
+# In a folder configured with --enable-fuzz.
+run-fuzz: $(FUZZ_TARGETS)
+	$(srcdir)/tests/fuzz/run $(FUZZ_TARGETS:%=./%)
+
+clean-local:
+	rm -rf build-asan build-tsan build-fuzz
