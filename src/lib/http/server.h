@@ -27,9 +27,10 @@ struct http_request {
  * once when the answer ends, however it ends.
  */
 struct http_answer {
+	void *ctx;			/* talloc: what body and etag point to may live below; freed with the answer */
 	unsigned status;
 	const char *type;		/* Content-Type; static */
-	struct bytes body;		/* talloc below the answer's ctx or static; copied */
+	struct bytes body;		/* copied */
 	const char *etag;		/* quoted, or NULL; gives 304 and If-Range */
 	int fd;				/* -1: body counts; else taken */
 	uint64_t size;			/* of the file */

@@ -1,0 +1,69 @@
+#ifndef OUTBOX_OFFERS_H
+#define OUTBOX_OFFERS_H
+/*
+ * The one locked table between loop and HTTP threads (protocol.md section 7):
+ * which m' is on offer, whose token opens it, and who came first when a
+ * cancel and a GET meet. Any thread; nothing in it survives a restart - the
+ * courier fills it again from its rows.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+
+struct offers;
+
+struct offers *offers_new(void);
+void offers_free(struct offers **);
+
+struct offer {
+	uint8_t hash[32];		/* h */
+	const char *path;		/* of m'; NULL: gone, only recalls are answered */
+	uint64_t size;
+	const char *head_path;		/* NULL: none */
+	uint64_t head_size;
+};
+
+/* Add or replace; copies. */
+void offers_put(struct offers *, const struct offer *);
+/* Who holds T_get may have it until expires_s. served: he had it once already. */
+void offers_grant(struct offers *, const uint8_t hash[32], const uint8_t t_get[32], int64_t expires_s, bool served);
+/* m' left the outbox; withdrawn tokens go on being answered with their recalls. Without any the entry goes. */
+void offers_remove(struct offers *, const uint8_t hash[32]);
+/* This recipient is done: his token opens nothing any more. */
+void offers_revoke(struct offers *, const uint8_t hash[32], const uint8_t t_get[32]);
+
+/*
+ * Take it back: true when no whole copy left this peer under this token, and
+ * from now on none will (an open transfer is broken); false: too late, and
+ * nothing changed. t_recall is what 410 shows from now on. Also for a token
+ * never granted.
+ */
+bool offers_withdraw(struct offers *, const uint8_t hash[32], const uint8_t t_get[32], const uint8_t t_recall[32],
+    int64_t expires_s);
+
+/* What an HTTP request may have. */
+enum offers_answer { OFFERS_NONE, OFFERS_OPEN, OFFERS_RECALLED };
+struct offers_pass {
+	int fd;				/* OFFERS_OPEN: the file, yours */
+	uint64_t size;
+	struct bytes recalls;		/* OFFERS_RECALLED: all T_recall of h, 32 octets each, below ctx */
+	uint64_t token;			/* for offers_may_send; never reused */
+};
+enum offers_answer offers_open_http(struct offers *, const void *ctx, const uint8_t hash[32], const uint8_t t_get[32],
+    bool head, struct offers_pass *out);
+/* Before each block of m': how much of it may go. 0: withdrawn meanwhile. *last_out: with it the whole of m' has gone. */
+size_t offers_may_send_http(struct offers *, uint64_t token, size_t len, bool *last_out);
+
+/* Receive notifications that are durably known, for the answer that proves it (proof_seen). Bounded; oldest go first. */
+void offers_heard_add(struct offers *, const uint8_t proof[32]);
+bool offers_heard_has(struct offers *, const uint8_t proof[32]);
+
+/* Open descriptors, published in one piece: descriptor (binary), own public key (armored), others' keys by address. Copied; empty removes. */
+enum offers_page { PAGE_DESCRIPTOR, PAGE_PUBKEY };
+void offers_page_set(struct offers *, enum offers_page, const char *address, struct bytes);
+/* Below ctx; empty when there is none. address "" is our own. */
+struct bytes offers_page_get(struct offers *, const void *ctx, enum offers_page, const char *address);
+
+#endif

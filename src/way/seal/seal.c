@@ -1,0 +1,331 @@
+/*
+ * Sealing: one gpg process signs and encrypts m under a fresh K. On its way
+ * into gpg m is digested and scanned for its skeleton; on its way out m' is
+ * hashed. So a message is read once and written once, whatever its size, and
+ * nothing of it is held in memory but the skeleton.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <talloc.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/files.h"
+#include "lib/mail/packets.h"
+#include "way/seal/seal.h"
+
+/* gpg's zlib pays for text; above this it only costs time (protocol.md section 2). */
+#define COMPRESS_BELOW MIB(1)
+
+/* Octets that pass through: a file on one side, a digest over them. */
+struct flow {
+	int fd;
+	struct digest *digest;
+	struct mime_scan *scan;		/* NULL: not scanned */
+	struct packets *framing;	/* NULL: not checked */
+	struct err *err;		/* of the framing */
+	uint64_t octets;
+	int error;			/* errno of a failed read or write */
+	bool misframed;
+};
+
+static ssize_t flow_read(void *arg, void *buf, size_t len)
+{
+	struct flow *f = arg;
+	ssize_t n = files_read(f->fd, buf, len);
+
+	if (n < 0) {
+		f->error = errno;
+		return -1;
+	}
+	digest_add(f->digest, buf, (size_t)n);
+	if (f->scan != NULL)
+		mime_scan_feed(f->scan, bytes_of(buf, (size_t)n));
+	if (f->framing != NULL && packets_feed(f->framing, bytes_of(buf, (size_t)n), f->err) < 0) {
+		f->misframed = true;
+		return -1;
+	}
+	f->octets += (uint64_t)n;
+	return n;
+}
+
+static int flow_write(void *arg, const void *buf, size_t len)
+{
+	struct flow *f = arg;
+
+	if (files_write(f->fd, buf, len) < 0) {
+		f->error = errno;
+		return -1;
+	}
+	digest_add(f->digest, buf, len);
+	if (f->scan != NULL)
+		mime_scan_feed(f->scan, bytes_of(buf, len));
+	f->octets += len;
+	return 0;
+}
+
+/* SHA-256 of each piece of m' (protocol.md section 3, Skeleton), below ctx. */
+static enum outcome hash_pieces(const void *ctx, int fd, uint64_t size, uint64_t piece, struct bytes *out, struct err *e)
+{
+	size_t n = (size_t)((size + piece - 1) / piece);
+	uint8_t *hashes = talloc_array(ctx, uint8_t, n * DIGEST_LEN);
+	uint8_t *block = talloc_array(ctx, uint8_t, MIB(1));
+	struct digest *d = digest_new(ctx);
+
+	for (uint64_t at = 0; at < size; at += MIB(1)) {
+		ssize_t got = files_pread(fd, block, MIB(1), at);
+
+		if (got <= 0) {
+			err_sys(e, "read the sealed message again");
+			return RETRY;
+		}
+		digest_add(d, block, (size_t)got);
+		if ((at + (uint64_t)got) % piece == 0 || at + (uint64_t)got == size)
+			digest_take(d, hashes + at / piece * DIGEST_LEN);
+	}
+	*out = bytes_of(hashes, n * DIGEST_LEN);
+	return OK;
+}
+
+struct memory_in { struct bytes left; };
+static ssize_t memory_read(void *arg, void *buf, size_t len)
+{
+	struct memory_in *m = arg;
+	size_t n = len < m->left.len ? len : m->left.len;
+
+	memcpy(buf, m->left.data, n);
+	m->left.data += n;
+	m->left.len -= n;
+	return (ssize_t)n;
+}
+
+static int memory_write(void *arg, const void *buf, size_t len)
+{
+	return buf_add(arg, buf, len) ? 0 : -1;
+}
+
+/* The head object: skeleton and piece hashes, signed and sealed under K, durable in the outbox. */
+static enum outcome seal_head(const void *ctx, const struct seal_order *o, struct sealed *s, struct bytes pieces,
+    uint64_t piece_size, struct err *e)
+{
+	struct head head = { .piece_size = piece_size, .pieces = pieces };
+	struct buf *plain = buf_new(ctx, LIMIT_HEAD), *sealed = buf_new(ctx, LIMIT_HEAD);
+	struct memory_in in;
+	enum outcome res;
+
+	memcpy(head.hash, s->hash, sizeof(head.hash));
+	/* A skeleton over the limit stays out: the receiver pulls the message before he files it. */
+	head.skeleton.parts = mime_is_too_big(s->mime) ? "" : mime_parts_text(s->mime);
+	if (!mime_is_too_big(s->mime))
+		head.skeleton.text = mime_skeleton(s->mime);
+	head_print(plain, &head);
+	if (plain->overflow) {
+		err_set(e, "head object of more than %d octets", LIMIT_HEAD);
+		return REJECT;
+	}
+	in.left = buf_bytes(plain);
+	res = pgp_seal_work(o->pgp, "head/1", s->key, true, &(struct pgp_source){ memory_read, &in },
+	    &(struct pgp_sink){ memory_write, sealed }, e);
+	if (res != OK)
+		return res;
+	if (sealed->overflow) {
+		err_set(e, "sealed head object of more than %d octets", LIMIT_HEAD);
+		return REJECT;
+	}
+	digest_of(buf_bytes(sealed), s->head_hash);
+	s->head_size = sealed->len;
+	s->has_head = true;
+	return files_put(files_fanout(ctx, o->outbox, s->head_hash), buf_bytes(sealed), e);
+}
+
+static enum outcome seal_body(const void *ctx, const struct seal_order *o, struct flow *in, struct flow *out,
+    struct sealed *s, struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	struct stat st;
+
+	if (fstat(in->fd, &st) < 0) {
+		err_sys(e, "stat %s", o->spool_path);
+		return RETRY;
+	}
+	enum outcome res = pgp_seal_work(o->pgp, "m/1", s->key, (size_t)st.st_size < COMPRESS_BELOW,
+	    &(struct pgp_source){ flow_read, in }, &(struct pgp_sink){ flow_write, out }, e);
+	if (in->error || out->error) {
+		errno = in->error ? in->error : out->error;
+		err_sys(e, "seal %s", o->spool_path);
+		return RETRY;
+	}
+	if (res != OK)
+		return res;
+	digest_take(in->digest, digest);
+	if (memcmp(digest, o->digest, sizeof(digest)) != 0) {
+		err_set(e, "%s is not what was accepted: its SHA-256 differs", o->spool_path);
+		return REJECT;
+	}
+	digest_take(out->digest, s->hash);
+	s->size = out->octets;
+	s->mime = mime_scan_take(&in->scan, ctx);
+	return OK;
+}
+
+static enum outcome seal_files(const void *ctx, const struct seal_order *o, struct flow *in, struct flow *out,
+    const char *tmp, struct sealed *s, struct err *e)
+{
+	struct bytes pieces = { NULL, 0 };
+	enum outcome res = seal_body(ctx, o, in, out, s, e);
+
+	if (res != OK)
+		return res;
+	uint64_t piece_size = head_piece_size(s->size);
+	if (piece_size > 0)
+		res = hash_pieces(ctx, out->fd, s->size, piece_size, &pieces, e);
+	if (res != OK)
+		return res;
+	size_t inlined = mime_skeleton(s->mime).len + strlen(mime_parts_text(s->mime));
+	if (piece_size > 0 || inlined > o->inline_max)
+		res = seal_head(ctx, o, s, pieces, piece_size, e);
+	if (res != OK)
+		return res;
+	return files_keep(out->fd, tmp, files_fanout(ctx, o->outbox, s->hash), e);
+}
+
+enum outcome seal_work(const void *ctx, const struct seal_order *o, struct sealed *s, struct err *e)
+{
+	struct flow in = { .fd = -1 }, out = { .fd = -1 };
+	char *tmp = NULL;
+	enum outcome res = RETRY;
+
+	*s = (struct sealed){ 0 };
+	random_fill(s->key, sizeof(s->key));
+	in.digest = digest_new(ctx);
+	out.digest = digest_new(ctx);
+	in.scan = mime_scan_new(ctx);
+	in.fd = open(o->spool_path, O_RDONLY | O_CLOEXEC);
+	if (in.fd < 0) {
+		res = errno == ENOENT ? REJECT : RETRY;
+		err_sys(e, "open %s", o->spool_path);
+		goto out;
+	}
+	out.fd = files_tmp(ctx, o->outbox, &tmp, e);
+	if (out.fd < 0)
+		goto out;
+	res = seal_files(ctx, o, &in, &out, tmp, s, e);
+	if (res != OK)
+		files_drop(tmp);
+out:
+	if (in.fd >= 0)
+		close(in.fd);
+	if (out.fd >= 0)
+		close(out.fd);
+	return res;
+}
+
+static enum outcome check_verdict(const struct pgp_verdict *v, const char *fpr, struct err *e)
+{
+	if (v->signer == PGP_GOOD && strcmp(v->fpr, fpr) == 0)
+		return OK;
+	err_set(e, "signed by %s, expected %s", v->fpr[0] ? v->fpr : "an unknown key", fpr);
+	return REJECT;
+}
+
+/* What gpg did not read counts too: nothing may follow the one packet. */
+static enum outcome check_framing(struct flow *in, struct err *e)
+{
+	char rest[4096];
+	ssize_t n = 1;
+
+	while (!in->misframed && n > 0)
+		n = flow_read(in, rest, sizeof(rest));
+	if (in->misframed)
+		return REJECT;
+	if (n < 0)
+		return RETRY;
+	return packets_end(in->framing, e) < 0 ? REJECT : OK;
+}
+
+static enum outcome unseal_body(const void *ctx, const struct unseal_order *o, struct flow *in, struct flow *out,
+    struct mime **mime, struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	struct pgp_verdict verdict = { 0 };
+	enum outcome res = pgp_unseal_work(o->pgp, "m/1", o->key, o->size, &(struct pgp_source){ flow_read, in },
+	    &(struct pgp_sink){ flow_write, out }, &verdict, e);
+
+	if (in->error || out->error) {
+		errno = in->error ? in->error : out->error;
+		err_sys(e, "unseal %s", o->sealed_path);
+		return RETRY;
+	}
+	if (in->misframed) {
+		err_wrap(e, "sealed message");
+		return REJECT;
+	}
+	if (res == OK)
+		res = check_framing(in, e);
+	if (res == OK)
+		res = check_verdict(&verdict, o->fpr, e);
+	if (res != OK)
+		return res;
+	digest_take(out->digest, digest);
+	if (out->octets != o->size || memcmp(digest, o->digest, sizeof(digest)) != 0) {
+		err_set(e, "the message is not the one that was announced: size or digest differ");
+		return REJECT;
+	}
+	*mime = mime_scan_take(&out->scan, ctx);
+	return OK;
+}
+
+enum outcome unseal_work(const void *ctx, const struct unseal_order *o, struct mime **mime, struct err *e)
+{
+	struct flow in = { .fd = -1 }, out = { .fd = -1 };
+	char *tmp = NULL;
+	enum outcome res = RETRY;
+
+	in.digest = digest_new(ctx);
+	in.framing = packets_new(ctx, PACKETS_SEALED);
+	in.err = e;
+	out.digest = digest_new(ctx);
+	out.scan = mime_scan_new(ctx);
+	in.fd = open(o->sealed_path, O_RDONLY | O_CLOEXEC);
+	if (in.fd < 0) {
+		err_sys(e, "open %s", o->sealed_path);
+		goto out;
+	}
+	out.fd = files_tmp(ctx, o->dir, &tmp, e);
+	if (out.fd < 0)
+		goto out;
+	res = unseal_body(ctx, o, &in, &out, mime, e);
+	if (res == OK)
+		res = files_keep(out.fd, tmp, files_fanout(ctx, o->dir, o->digest), e);
+	if (res != OK)
+		files_drop(tmp);
+out:
+	if (in.fd >= 0)
+		close(in.fd);
+	if (out.fd >= 0)
+		close(out.fd);
+	return res;
+}
+
+enum outcome unseal_head_work(const void *ctx, struct pgp *pgp, struct bytes sealed, const uint8_t key[SEAL_KEY_LEN],
+    const char *fpr, struct head **out, struct err *e)
+{
+	struct buf *plain = buf_new(ctx, LIMIT_HEAD);
+	struct memory_in in = { sealed };
+	struct pgp_verdict verdict = { 0 };
+	enum outcome res;
+
+	if (packets_check(PACKETS_SEALED, sealed, e) < 0)
+		return REJECT;
+	res = pgp_unseal_work(pgp, "head/1", key, LIMIT_HEAD, &(struct pgp_source){ memory_read, &in },
+	    &(struct pgp_sink){ memory_write, plain }, &verdict, e);
+	if (res == OK)
+		res = check_verdict(&verdict, fpr, e);
+	if (res != OK)
+		return res;
+	*out = head_parse(ctx, buf_bytes(plain), e);
+	return *out != NULL ? OK : REJECT;
+}
