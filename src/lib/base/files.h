@@ -30,14 +30,17 @@ ssize_t files_read(int fd, void *, size_t len);
 /* pread() likewise. */
 ssize_t files_pread(int fd, void *, size_t len, uint64_t offset);
 
-/* fsync fd, rename tmp to path (its folder is made when missing), fsync the folder. */
+/* fsync fd, rename tmp to path (its folder is made when missing), fsync the folder. fd stays open; tmp may be left on failure. */
 enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *);
 /* Unlink, fine if it is gone. */
 void files_drop(const char *path);
 
 /* Replace a small file as a whole, durably. */
 enum outcome files_put(const char *path, struct bytes, struct err *);
-/* All of a small file, at most max octets, below ctx, NUL after. */
+/*
+ * All of a small file, at most max octets, below ctx, NUL after. REJECT with errno ENOENT
+ * when there is none, EFBIG when it is larger; else RETRY.
+ */
 enum outcome files_get(const void *ctx, const char *path, size_t max, struct bytes *out, struct err *);
 
 /* DIR/ab/abcdef...: where the file with this content lives; below ctx. */
