@@ -4,8 +4,20 @@
  * The send notification ns/1 and the head object head/1 (protocol.md section
  * 3) as structs, and back. Pure; any thread. Fixed-size parts are inside the
  * struct, texts below its talloc context.
+ *
+ * Where the protocol leaves a choice: fields are printed in the order of the
+ * struct. `Parts` may repeat; each value holds at most PARTS_VALUE octets and
+ * whole entries, and the values joined by spaces are skeleton.parts. `Head` is
+ * `HEX-SHA256 SIZE`. The skeleton of an ns is its body; with neither body
+ * nor Head the skeleton is too large for both. `Pad` is one field of 'x'
+ * before Length, as long as it takes for the record with its body to be a
+ * multiple of 512 octets; a reader ignores it. The body of a head is the skeleton text,
+ * `Skeleton-Size` octets of it, and then the piece hashes; `Piece-Size` is
+ * there when there are any. An ns is good for at most 31 days.
  */
 #include "lib/mail/record.h"
+
+enum { PARTS_VALUE = 900 };
 
 /* How a skeleton travels: its text, and octets and lines of each leaf and message/rfc822. */
 struct skeleton {

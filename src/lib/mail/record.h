@@ -6,6 +6,13 @@
  * does not fit is an error, unknown fields are ignored unless they begin
  * "Must-". The typed readers (ns.h, peer.h, head.h) are built on this; nobody
  * else calls record_get_*. Pure; any thread.
+ *
+ * Where the protocol leaves a choice: names are compared without ASCII case;
+ * a field may be folded with CRLF and blanks (never tabs: those are control
+ * characters) but is never printed folded; blanks before a value do not
+ * count, blanks after it do; Length is left out when there is no body; an
+ * address must stand in its normal form. A field is at most LIMIT_FIELD
+ * octets with name and line ends, a header block LIMIT_RECORD.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +53,14 @@ int record_get_base64(const struct record *, const void *ctx, const char *name, 
 int record_get_octets(const struct record *, const char *name, uint8_t *out, size_t len, struct err *);	/* base64 of exactly len */
 /* All values of a field that may repeat; the count, or -1 when over max. */
 int record_get_all(const struct record *, const char *name, const char **out, size_t max, struct err *);
+/* Url*: http or https, printable ASCII; copies below ctx. The count or -1. */
+int record_get_urls(const struct record *, const void *ctx, const char *urls[LIMIT_URLS], size_t *n_out, struct err *);
+/* Group: a group name in normal form, a copy below ctx. */
+int record_get_group(const struct record *, const void *ctx, const char **out, struct err *);
+/* What a reader said, but "absent" is an error too: -1. */
+int record_need(int there, const char *name, struct err *);
+/* Decimal, no sign, no leading zero, at most max, at *text, which moves behind it. 0 or -1. */
+int record_parse_number(const char **text, uint64_t max, uint64_t *out);
 
 /* Printers add to a buf; check buf->overflow at the end. */
 void record_print_start(struct buf *, const char *type);
@@ -54,7 +69,7 @@ void record_print_number(struct buf *, const char *name, uint64_t);
 void record_print_time(struct buf *, const char *name, int64_t s);
 void record_print_hash(struct buf *, const char *name, const uint8_t[32]);
 void record_print_base64(struct buf *, const char *name, struct bytes);
-/* Length, the empty line, the body. */
+/* Length (unless the body is empty), the empty line, the body. */
 void record_print_body(struct buf *, struct bytes body);
 
 #endif
