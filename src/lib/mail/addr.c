@@ -8,6 +8,7 @@
  */
 #include "lib/mail/addr.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <unictype.h>

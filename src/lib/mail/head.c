@@ -4,9 +4,9 @@
  * the author of the ns.
  */
 #include <string.h>
-#include <talloc.h>
 
 #include "lib/base/digest.h"
+#include "lib/base/mem.h"
 #include "lib/mail/ns.h"
 #include "lib/mail/parts.h"
 
@@ -53,7 +53,7 @@ static int parse_body(struct head *h, const struct record *r, struct err *e)
 
 struct head *head_parse(const void *ctx, struct bytes in, struct err *e)
 {
-	struct head *h = talloc_zero(ctx, struct head);
+	struct head *h = mem_zero(ctx, struct head);
 	size_t used;
 	struct record *r = record_parse(h, in, LIMIT_HEAD, &used, e);
 

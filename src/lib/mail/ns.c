@@ -8,9 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <talloc.h>
 
 #include "lib/base/digest.h"
+#include "lib/base/mem.h"
 #include "lib/mail/parts.h"
 
 enum {
@@ -98,7 +98,7 @@ static int parse_sender(struct ns *n, const struct record *r, struct err *e)
 
 struct ns *ns_parse(const void *ctx, struct bytes in, size_t *used_out, struct err *e)
 {
-	struct ns *n = talloc_zero(ctx, struct ns);
+	struct ns *n = mem_zero(ctx, struct ns);
 	size_t used;
 	struct record *r = record_parse(n, in, LIMIT_NS_PLAIN, &used, e);
 

@@ -7,9 +7,8 @@
  */
 #include "lib/mail/packets.h"
 
-#include <talloc.h>
-
 #include "lib/base/limits.h"
+#include "lib/base/mem.h"
 
 enum {
 	TAG_PKESK = 1,
@@ -302,7 +301,7 @@ int packets_check(enum packets_shape shape, struct bytes in, struct err *e)
 
 struct packets *packets_new(const void *ctx, enum packets_shape shape)
 {
-	struct packets *p = talloc_zero(ctx, struct packets);
+	struct packets *p = mem_zero(ctx, struct packets);
 
 	start(p, shape);
 	return p;

@@ -6,7 +6,8 @@
 
 #include <string.h>
 #include <strings.h>
-#include <talloc.h>
+
+#include "lib/base/mem.h"
 
 static bool is_good(const char *p)
 {
@@ -40,7 +41,7 @@ int parts_parse(const struct record *r, const void *ctx, const char **out, struc
 		talloc_free(b);
 		return -1;
 	}
-	*out = first ? "" : talloc_strdup(ctx, b->data);
+	*out = first ? "" : mem_strdup(ctx, b->data);
 	talloc_free(b);
 	return 0;
 }

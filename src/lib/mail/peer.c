@@ -5,7 +5,8 @@
 #include "lib/mail/peer.h"
 
 #include <string.h>
-#include <talloc.h>
+
+#include "lib/base/mem.h"
 
 enum {
 	STAMP_MAX = 64,
@@ -70,13 +71,13 @@ static int parse_reach(struct peer *p, const struct record *r, struct err *e)
 		return -1;
 	}
 	if (there > 0)
-		p->tls_pin = talloc_strdup(p, pin);
+		p->tls_pin = mem_strdup(p, pin);
 	return there < 0 ? -1 : parse_accepts(r, e);
 }
 
 struct peer *peer_parse(const void *ctx, struct bytes in, struct err *e)
 {
-	struct peer *p = talloc_zero(ctx, struct peer);
+	struct peer *p = mem_zero(ctx, struct peer);
 	size_t used;
 	struct record *r = record_parse(p, in, 0, &used, e);
 

@@ -4,9 +4,9 @@
  */
 #include <string.h>
 #include <strings.h>
-#include <talloc.h>
 
 #include "lib/base/digest.h"
+#include "lib/base/mem.h"
 #include "lib/mail/value.h"
 
 static const char scheme[] = "P2pMTA";
@@ -42,7 +42,7 @@ void proof_seen(const uint8_t proof[32], uint8_t out[32])
 char *auth_print(const void *ctx, const uint8_t t_get[32])
 {
 	char *token = base64_print(ctx, bytes_of(t_get, 32));
-	char *value = talloc_asprintf(ctx, "%s %s", scheme, token);
+	char *value = mem_printf(ctx, "%s %s", scheme, token);
 
 	talloc_free(token);
 	return value;
@@ -59,7 +59,7 @@ int auth_parse(const char *value, uint8_t t_get_out[32])
 	value += n;
 	value += strspn(value, " ");
 
-	void *ctx = talloc_new(NULL);
+	void *ctx = mem_ctx(NULL);
 	if (base64_parse(ctx, value, 32, &token) == 0 && token.len == 32) {
 		memcpy(t_get_out, token.data, 32);
 		res = 0;

@@ -7,8 +7,10 @@
 
 #include <string.h>
 #include <strings.h>
-#include <talloc.h>
+
 #include <unistr.h>
+
+#include "lib/base/mem.h"
 
 struct cursor {
 	struct bytes in;
@@ -55,7 +57,7 @@ static size_t name_len(struct bytes field)
 /* Unfolded: the CRLF of a fold goes, its blanks stay; blanks before the value go. */
 static char *unfold(const void *ctx, struct bytes raw)
 {
-	char *out = talloc_array(ctx, char, raw.len + 1);
+	char *out = mem_array(ctx, char, raw.len + 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < raw.len; i++) {
@@ -90,7 +92,7 @@ static int split_field(const void *ctx, struct bytes raw, struct record_field *o
 		err_set(e, "record: a line that is no field");
 		return -1;
 	}
-	out->name = talloc_strndup(ctx, (const char *)raw.data, n);
+	out->name = mem_strndup(ctx, (const char *)raw.data, n);
 	out->value = unfold(ctx, bytes_of(raw.data + n + 1, raw.len - n - 1));
 	if (!is_clean(out->value)) {
 		err_set(e, "record: control character or invalid UTF-8 in %s", out->name);
@@ -124,7 +126,7 @@ static int add_field(struct record *r, const struct record_field *f, struct err 
 		return -1;
 	}
 	if ((r->n_fields & (r->n_fields - 1)) == 0)
-		r->fields = talloc_realloc(r, r->fields, struct record_field,
+		r->fields = mem_resize(r, r->fields, struct record_field,
 		    r->n_fields ? 2 * r->n_fields : 1);
 	r->fields[r->n_fields++] = *f;
 	return 0;
@@ -185,7 +187,7 @@ static int parse_body(struct record *r, struct cursor *c, size_t max_body, struc
 
 struct record *record_parse(const void *ctx, struct bytes in, size_t max_body, size_t *used_out, struct err *e)
 {
-	struct record *r = talloc_zero(ctx, struct record);
+	struct record *r = mem_zero(ctx, struct record);
 	struct cursor c = { in, 0 };
 
 	if (parse_header(r, &c, e) < 0 || parse_body(r, &c, max_body, e) < 0) {

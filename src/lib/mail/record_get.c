@@ -5,10 +5,10 @@
  */
 #include <string.h>
 #include <strings.h>
-#include <talloc.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
+#include "lib/base/mem.h"
 #include "lib/mail/addr.h"
 #include "lib/mail/record.h"
 
@@ -150,7 +150,7 @@ int record_get_urls(const struct record *r, const void *ctx, const char *urls[LI
 				return bad(e, "Url", "has a character that no URL has");
 		if (strlen(urls[i]) > LIMIT_URL)
 			return bad(e, "Url", "is too long");
-		urls[i] = talloc_strdup(ctx, urls[i]);
+		urls[i] = mem_strdup(ctx, urls[i]);
 	}
 	*n_out = n < 0 ? 0 : (size_t)n;
 	return n;
@@ -165,7 +165,7 @@ int record_get_group(const struct record *r, const void *ctx, const char **out, 
 		return there;
 	if (!addr_is_group(text))
 		return bad(e, "Group", "is no group name");
-	*out = talloc_strdup(ctx, text);
+	*out = mem_strdup(ctx, text);
 	return 1;
 }
 

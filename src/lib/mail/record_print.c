@@ -6,10 +6,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-#include <talloc.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
+#include "lib/base/mem.h"
 #include "lib/mail/record.h"
 
 void record_print_start(struct buf *b, const char *type)

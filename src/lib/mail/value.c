@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <talloc.h>
+
+#include "lib/base/mem.h"
 
 enum {
 	MAGIC_LEN = 5,
@@ -74,7 +75,7 @@ struct bytes value_print(const void *ctx, const struct value *v)
 {
 	const struct layout *l = &layouts[v->kind];
 	size_t len = l->head + (is_proof(v->kind) ? 0 : v->message.len);
-	uint8_t *p = talloc_zero_array(ctx, uint8_t, len);
+	uint8_t *p = mem_zero_array(ctx, uint8_t, len);
 
 	memcpy(p, l->magic, MAGIC_LEN);
 	if (v->kind == VALUE_NS) {
