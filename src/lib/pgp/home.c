@@ -1,0 +1,221 @@
+/*
+ * The GNUPGHOME of this peer. gpg is tuned by files we write at each start,
+ * so an upgrade or a curious editor changes nothing for long:
+ *
+ * gpg.conf	 no random seed file (its lock would let only one worker run),
+ *		 no trust database, no network, one S2K round (K is random
+ *		 already), no compression but where the wrapper asks for it;
+ * gpg,		 wrappers: limits on CPU and memory, then the real gpg. GPGME
+ *		 leaves a gpg running whose output it no longer wants, and the
+ *		 octets gpg works on are a stranger's;
+ * agent	 takes these limits off again: the first gpg starts the agent,
+ *		 and it has to outlive all of them.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/files.h"
+#include "lib/base/mem.h"
+#include "lib/pgp/work.h"
+
+extern char **environ;
+
+enum { LIMIT_SOCKET_PATH = 107 };	/* sun_path without the NUL */
+
+static const char gpg_conf[] =
+    "# Written by p2pmta at each start.\n"
+    "batch\n"
+    "no-tty\n"
+    "no-greeting\n"
+    "no-permission-warning\n"
+    "no-random-seed-file\n"
+    "no-symkey-cache\n"
+    "no-emit-version\n"
+    "no-auto-key-locate\n"
+    "no-auto-key-retrieve\n"
+    "no-auto-key-import\n"
+    "no-auto-check-trustdb\n"
+    "disable-dirmngr\n"
+    "trust-model always\n"
+    "ignore-time-conflict\n"	/* two machines' clocks differ; we check times ourselves */
+    "ignore-valid-from\n"
+    "import-options import-minimal\n"
+    "export-options export-minimal\n"
+    "compress-algo none\n"
+    "cipher-algo AES256\n"
+    "s2k-mode 1\n"
+    "s2k-cipher-algo AES256\n"
+    "s2k-digest-algo SHA256\n"
+    "personal-digest-preferences SHA256 SHA512\n"
+    "cert-digest-algo SHA512\n";
+
+static const char agent_conf[] =
+    "# Written by p2pmta at each start.\n"
+    "allow-loopback-pinentry\n"
+    "disable-scdaemon\n"
+    "no-grab\n";
+
+static const struct {
+	const char *name;
+	unsigned cpu_s, memory_kib;
+	const char *options;
+} engines[N_ENGINES] = {
+	[ENGINE_RECORD] = { "gpg-record", 20, 512 * 1024, "" },
+	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "" },
+	[ENGINE_SQUEEZE] = { "gpg-squeeze", 900, 512 * 1024, " --compress-algo zlib" },
+};
+
+/* gpg-agent and gpgconf live where gpg lives. */
+static char *beside_gpg(const void *ctx, const char *program)
+{
+	return mem_printf(ctx, "%.*s%s", (int)(strrchr(GPG_PATH, '/') + 1 - GPG_PATH), GPG_PATH, program);
+}
+
+static enum outcome put(struct pgp *p, const char *name, const char *text, mode_t mode, struct err *e)
+{
+	char *path = mem_printf(NULL, "%s/%s", p->home, name);
+	enum outcome res = files_put(path, bytes_str(text), e);
+
+	if (res == OK && chmod(path, mode) < 0) {
+		err_sys(e, "chmod %s", path);
+		res = RETRY;
+	}
+	talloc_free(path);
+	return res;
+}
+
+static enum outcome put_wrappers(struct pgp *p, struct err *e)
+{
+	char *tmp = mem_ctx(NULL);
+	enum outcome res = OK;
+
+	for (int i = 0; i < N_ENGINES && res == OK; i++)
+		res = put(p, engines[i].name, mem_printf(tmp,
+		    "#!/bin/sh\nulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
+		    engines[i].cpu_s, engines[i].memory_kib, GPG_PATH, engines[i].options), 0700, e);
+	if (res == OK)
+		res = put(p, "agent", mem_printf(tmp,
+		    "#!/bin/sh\nulimit -S -t \"$(ulimit -H -t)\"\nulimit -S -v \"$(ulimit -H -v)\"\nexec '%s' \"$@\"\n",
+		    beside_gpg(tmp, "gpg-agent")), 0700, e);
+	talloc_free(tmp);
+	return res;
+}
+
+enum outcome home_write(struct pgp *p, struct err *e)
+{
+	char *tmp = mem_ctx(NULL);
+	char *conf = mem_printf(tmp, "%sagent-program %s/agent\n%s%s\n", gpg_conf, p->home,
+	    *p->own_fpr ? "default-key " : "", p->own_fpr);
+	enum outcome res = put(p, "gpg.conf", conf, 0600, e);
+	if (res == OK)
+		res = put(p, "gpg-agent.conf", agent_conf, 0600, e);
+	if (res == OK)
+		res = put_wrappers(p, e);
+	talloc_free(tmp);
+	return res;
+}
+
+int home_run(const struct pgp *p, const char *program, const char *arg, const char *arg2)
+{
+	char *tmp = mem_ctx(NULL);
+	char *path = beside_gpg(tmp, program);
+	char *argv[] = { path, mem_strdup(tmp, "--homedir"), mem_strdup(tmp, p->home),
+	    mem_strdup(tmp, arg), mem_strdup(tmp, arg2), NULL };
+	posix_spawn_file_actions_t quiet;
+	pid_t pid;
+	int status = -1;
+
+	posix_spawn_file_actions_init(&quiet);
+	for (int fd = 0; fd <= 2; fd++)
+		posix_spawn_file_actions_addopen(&quiet, fd, "/dev/null", O_RDWR, 0);
+	if (posix_spawn(&pid, path, &quiet, NULL, argv, environ) == 0) {
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	}
+	posix_spawn_file_actions_destroy(&quiet);
+	talloc_free(tmp);
+	return status;
+}
+
+/* Where there is no /run/user the agent's sockets lie in the home, and their names have a limit. */
+static bool is_too_long(const char *home)
+{
+	char run[64];
+
+	snprintf(run, sizeof(run), "/run/user/%u", (unsigned)getuid());
+	return access(run, W_OK) < 0 && strlen(home) + strlen("/S.gpg-agent.browser") > LIMIT_SOCKET_PATH;
+}
+
+static int on_free(struct pgp *p)
+{
+	for (int i = 0; i < N_ENGINES; i++)
+		while (p->n_stock[i])
+			gpgme_release(p->stock[i][--p->n_stock[i]]);
+	pthread_mutex_destroy(&p->lock);
+	return 0;
+}
+
+struct pgp *pgp_new(const char *home, const char *fpr, struct err *e)
+{
+	if (!gpgme_check_version("1.18.0")) {
+		err_set(e, "GPGME is older than 1.18");
+		return NULL;
+	}
+	if (is_too_long(home)) {
+		err_set(e, "%s: too long a path for gpg-agent's sockets, at most %d octets", home,
+		    LIMIT_SOCKET_PATH - (int)strlen("/S.gpg-agent.browser"));
+		return NULL;
+	}
+	if (files_mkdir(home, e) != OK)
+		return NULL;
+
+	struct pgp *p = mem_zero(NULL, struct pgp);
+	pthread_mutex_init(&p->lock, NULL);
+	talloc_set_destructor(p, on_free);
+	p->home = realpath(home, NULL);
+	if (!p->home) {
+		err_sys(e, "%s", home);
+		talloc_free(p);
+		return NULL;
+	}
+	char *real = p->home;
+	p->home = mem_strdup(p, real);
+	free(real);
+	if (fpr) {
+		assert(strlen(fpr) == FPR_LEN - 1);
+		memcpy(p->own_fpr, fpr, FPR_LEN);
+	}
+	if (home_write(p, e) != OK)
+		talloc_free(p), p = NULL;
+	return p;
+}
+
+void pgp_free(struct pgp **pp)
+{
+	if (!*pp)
+		return;
+	home_run(*pp, "gpgconf", "--kill", "gpg-agent");
+	talloc_free(*pp);
+	*pp = NULL;
+}
+
+const char *pgp_own_fpr(const struct pgp *p)
+{
+	return *p->own_fpr ? p->own_fpr : NULL;
+}
+
+/* The name of an engine's wrapper, for work.c. */
+const char *home_engine(enum engine engine)
+{
+	return engines[engine].name;
+}

@@ -1,0 +1,86 @@
+#ifndef PGP_WORK_H
+#define PGP_WORK_H
+/*
+ * Inside of lib/pgp: one operation with gpg. A work borrows a GPGME context
+ * from the home's stock (making one costs a gpg process), hears gpg's own
+ * status lines, and gives the context back. One work belongs to one thread.
+ */
+#include <gpgme.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "lib/pgp/pgp.h"
+
+/* Which wrapper: limits on the process and compression. */
+enum engine { ENGINE_RECORD, ENGINE_BULK, ENGINE_SQUEEZE, N_ENGINES };
+
+enum { STOCK = 16 };	/* contexts kept per engine; never more than worker threads in practice */
+
+struct pgp {
+	char *home;
+	char own_fpr[FPR_LEN];		/* "" before there is one */
+	pthread_mutex_t lock;		/* for the stock alone */
+	gpgme_ctx_t stock[N_ENGINES][STOCK];
+	unsigned n_stock[N_ENGINES];
+};
+
+/* What gpg said on its status descriptor, as far as GPGME does not pass it on. */
+struct heard {
+	unsigned newsig, validsig, plaintext, decryption, goodmdc;
+	char primary[FPR_LEN];		/* of VALIDSIG */
+	bool binary;			/* VALIDSIG names class 00 */
+};
+
+struct work {
+	struct pgp *pgp;
+	enum engine engine;
+	gpgme_ctx_t gpg;
+	struct heard heard;
+	char *passphrase;		/* borrowed; NULL: none is given */
+};
+
+enum outcome work_start(struct work *, struct pgp *, enum engine, struct err *);
+void work_end(struct work *);
+
+/* Every signature of this work carries role. */
+enum outcome work_set_role(struct work *, const char *role, struct err *);
+/* Is there exactly one role, and this one? */
+bool work_is_role(const struct _gpgme_sig_notation *, const char *role);
+/* Ask for base64(K) through loopback; passphrase stays the caller's. */
+void work_set_passphrase(struct work *, char *passphrase);
+
+/* gpg's answer as text for people: "WHAT: ...". */
+void work_explain(struct err *, const char *what, gpgme_error_t);
+/* The class of an answer about somebody's octets: gpg or this machine failed, or they are bad. */
+enum outcome work_judge(struct work *, gpgme_error_t);
+
+/* Streams for GPGME with a count and a ceiling. */
+struct flow {
+	const struct pgp_source *source;
+	const struct pgp_sink *sink;
+	uint64_t left;			/* the sink takes so many octets more */
+	bool over;			/* more came */
+	bool broken;			/* source or sink said -1 */
+	gpgme_data_t data;
+};
+
+enum outcome flow_open_source(struct flow *, const struct pgp_source *, struct err *);
+enum outcome flow_open_sink(struct flow *, const struct pgp_sink *, uint64_t max, struct err *);
+void flow_close(struct flow *);
+
+/* A source over octets in memory; pos is where it stands. */
+struct octets { struct bytes in; size_t pos; };
+struct pgp_source octets_source(struct octets *);
+/* A sink into a buf; its ceiling ends the operation. */
+struct pgp_sink octets_sink(struct buf *);
+
+/* gpg.conf and the wrappers anew (the own key is named there). */
+enum outcome home_write(struct pgp *, struct err *);
+/* Runs NAME --homedir HOME ARG ARG; its exit status, or -1. */
+int home_run(const struct pgp *, const char *program, const char *arg, const char *arg2);
+
+
+/* File name of an engine's wrapper in the home. */
+const char *home_engine(enum engine);
+
+#endif
