@@ -1,0 +1,77 @@
+#ifndef FETCH_FETCH_H
+#define FETCH_FETCH_H
+/*
+ * Pull m' (or its head object) from whoever holds it and open it (protocol.md
+ * section 4, step 5). Loop thread; opening runs on a worker. What arrives
+ * lies in a temporary file until its hash, signature, digest and size are
+ * checked.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+#include "lib/http/client.h"
+#include "lib/loop/loop.h"
+#include "lib/loop/pool.h"
+#include "lib/mail/ns.h"
+#include "lib/mime/mime.h"
+#include "lib/pgp/pgp.h"
+
+/* What to pull; copied. */
+struct fetch_order {
+	uint64_t id;			/* the caller's; one body and one head at a time for each */
+	const char *fpr;		/* who must have signed it */
+	const char *urls;		/* base URLs, one per line */
+	bool friend_address;		/* private addresses are fine */
+	uint8_t hash[32], digest[32], key[32], t_get[32];
+	uint64_t sealed_size, size;
+	uint8_t head_hash[32];
+	uint64_t head_size;
+};
+
+struct fetch_parts {
+	struct loop *loop;
+	struct pool *pool;
+	struct pgp *pgp;
+	struct http_client *http;
+	const char *inbox;		/* folder for files: store_dir(PLACE_INBOX) */
+	/* How one station does the work of another one (way/seal): worker thread. */
+	enum outcome (*unseal_work)(const void *ctx, struct pgp *, const char *sealed_path, const char *dir,
+	    const struct fetch_order *, struct mime **out, struct err *);
+	enum outcome (*unseal_head_work)(const void *ctx, struct pgp *, struct bytes sealed,
+	    const struct fetch_order *, struct head **out, struct err *);
+};
+
+struct fetch_result {
+	uint64_t id;
+	/* OK: it is here. RETRY: nobody has it now, or the disk is full. REJECT: it is not what was announced. */
+	enum outcome res;
+	const char *reason;		/* a sentence for people */
+	struct bytes recalls;		/* 410: T_recall values, 32 octets each; empty otherwise */
+	bool heard;			/* somebody answered at all */
+	/* The structure, of the message or of the skeleton in the head; NULL when that has none. Rendered (mime.h). */
+	struct mime *mime;
+	const char *envelope, *body, *bodystructure;
+};
+
+struct fetch_hooks {
+	/* Borrowed for the call. The file of a body is durable in inbox/ when res is OK. */
+	void (*got_body)(void *arg, const struct fetch_result *);
+	void (*got_head)(void *arg, const struct fetch_result *);
+	void *arg;
+};
+
+struct fetch;
+
+struct fetch *fetch_start(const struct fetch_parts *, const struct fetch_hooks *);
+void fetch_stop(struct fetch **);
+
+/* Ends with a hook, never from inside. Asking for what is under way does nothing. */
+void fetch_body(struct fetch *, const struct fetch_order *);
+void fetch_head(struct fetch *, const struct fetch_order *);
+bool fetch_is_running(const struct fetch *, uint64_t id);
+/* Nobody wants it any more (a recall): nothing is called; what arrived is dropped. */
+void fetch_forget(struct fetch *, uint64_t id);
+
+#endif
