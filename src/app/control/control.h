@@ -1,0 +1,78 @@
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+/*
+ * The control socket: p2pmta-ctl asks here (interface.md). One JSON object a
+ * line each way over a unix socket of mode 0600:
+ *
+ *	{"command": "cancel", "args": {"id": 12}}
+ *	{"result": ...}  or  {"error": {"code": "not-found", "text": "..."}}
+ *
+ * The table in control.c says which commands there are and which arguments
+ * each takes; a hook is called with arguments that fit its row. Whoever
+ * starts the server fills the hooks, and answers each request once, from
+ * inside the hook or later. Loop thread.
+ */
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "lib/base/err.h"
+#include "lib/base/limits.h"
+#include "lib/loop/loop.h"
+
+enum control_command {
+	CONTROL_STATUS,		/* - */
+	CONTROL_QUEUE,		/* - */
+	CONTROL_SHOW,		/* id: integer */
+	CONTROL_CANCEL,		/* id: integer, addresses: array of normal addresses, may be absent (all) */
+	CONTROL_CONTACTS,	/* - */
+	CONTROL_PULL,		/* uid: integer (of INBOX); absent: all */
+	CONTROL_VERIFY,		/* address, fpr: may be absent (the pinned one, or only show it) */
+	CONTROL_FORGET,		/* address */
+	CONTROL_TRACE,		/* mask: integer of enum trace bits, on: boolean */
+	CONTROL_RELOAD,		/* - */
+	CONTROL_STOP,		/* - */
+	N_CONTROL,
+};
+
+/* "status", ...; and back, -1 for none of them. */
+const char *control_command_name(enum control_command);
+int control_command_parse(const char *);
+
+/* Why not. p2pmta-ctl exits 2 on usage and 1 on the others. */
+enum control_code {
+	CONTROL_REFUSED,	/* "refused" */
+	CONTROL_NOT_FOUND,	/* "not-found" */
+	CONTROL_USAGE,		/* "usage" */
+};
+const char *control_code_name(enum control_code);
+
+struct control_hooks {
+	/*
+	 * request is never used again. args is borrowed for the call and holds
+	 * what the row of the command says. A NULL hook refuses its command.
+	 */
+	void (*run[N_CONTROL])(void *arg, uint64_t request, const json_t *args);
+	void *arg;
+};
+
+struct control;
+
+/* A socket that nobody answers on is replaced. NULL with err. */
+struct control *control_start(struct loop *, const char *socket, const struct control_hooks *, struct err *);
+void control_stop(struct control **);
+
+/* Result of a request; takes it. Dropped when the asker has gone. */
+void control_answer(struct control *, uint64_t request, json_t *);
+/* No result: text is one sentence for people. */
+void control_refuse(struct control *, uint64_t request, enum control_code, const char *text);
+/* Sends what waits, at most a moment: for `stop`, whose answer goes out before the daemon does. */
+void control_flush(struct control *);
+
+/*
+ * One request line (without its line end) to command and args, checked
+ * against the table. Pure. The object is the caller's; NULL with err.
+ */
+json_t *control_request_parse(const char *line, size_t len, enum control_command *command_out, struct err *);
+
+#endif
