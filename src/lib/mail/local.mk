@@ -20,3 +20,38 @@ src_lib_mail_libmail_a_SOURCES = \
 	src/lib/mail/value.c \
 	src/lib/mail/value.h
 EXTRA_DIST += src/lib/mail/README
+
+check_PROGRAMS += tests/unit/test_addr
+tests_unit_test_addr_SOURCES = tests/unit/test_addr.c tests/unit/unit.h
+tests_unit_test_addr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_addr_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_record
+tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
+tests_unit_test_record_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_record_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_ns
+tests_unit_test_ns_SOURCES = tests/unit/test_ns.c tests/unit/unit.h
+tests_unit_test_ns_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_ns_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_value
+tests_unit_test_value_SOURCES = tests/unit/test_value.c tests/unit/unit.h
+tests_unit_test_value_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_value_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_packets
+tests_unit_test_packets_SOURCES = tests/unit/test_packets.c tests/unit/unit.h
+tests_unit_test_packets_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_packets_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_addr tests/fuzz/fuzz_record tests/fuzz/fuzz_ns tests/fuzz/fuzz_packets
+tests_fuzz_fuzz_addr_SOURCES = tests/fuzz/fuzz_addr.c
+tests_fuzz_fuzz_addr_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c
+tests_fuzz_fuzz_record_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
+tests_fuzz_fuzz_ns_SOURCES = tests/fuzz/fuzz_ns.c
+tests_fuzz_fuzz_ns_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
+tests_fuzz_fuzz_packets_SOURCES = tests/fuzz/fuzz_packets.c
+tests_fuzz_fuzz_packets_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
