@@ -2,8 +2,9 @@
 #define STORE_CONTENT_H
 /*
  * A message's octets and what is known of them, shared by all that refer to
- * it: mailbox rows, letters, notices. It goes, with its file, when the last
- * reference has gone. Loop thread. Loaded structs are below ctx.
+ * it: mailbox rows, letters not done, notices noticed or filed. It goes, with
+ * its file, when the last reference has gone. A place without the file in it
+ * undoes the transaction. Loop thread. Loaded structs are below ctx.
  */
 #include "lib/store/store.h"
 

@@ -25,7 +25,7 @@ struct letter {
 	uint8_t head_hash[32];
 	uint64_t head_size;
 	uint64_t outbox_message;	/* message id in the Outbox mailbox; 0 not yet, or gone */
-	bool done;			/* nothing left to do; kept 30 days for `show` */
+	bool done;			/* nothing left to do; kept 30 days for `show`, its content is not */
 };
 
 struct rcpt {
@@ -60,6 +60,8 @@ void store_letter_save(struct store *, const struct letter *);
 uint64_t *store_letter_open(struct store *, const void *ctx, size_t *n_out);
 /* The letter of an Outbox message; 0 when there is none. */
 uint64_t store_letter_of_message(struct store *, uint64_t message);
+/* m' and the head object leave the outbox folder after the commit; a file without an open letter is swept at start anyway. */
+void store_letter_drop_files(struct store *, const struct letter *);
 /* Forget letters done before t, with rcpts and events. */
 void store_letter_forget(struct store *, int64_t before_ms);
 
@@ -68,7 +70,7 @@ void store_rcpt_save(struct store *, const struct rcpt *);
 struct rcpt **store_rcpt_of_letter(struct store *, const void *ctx, uint64_t letter, size_t *n_out);
 /* Rows that are not done, in a state, due up to now_ms, at most max, oldest first. */
 struct rcpt **store_rcpt_due(struct store *, const void *ctx, enum rcpt_state, int64_t now_ms, size_t max, size_t *n_out);
-/* When the next row that is not done and due later becomes due; INT64_MAX: none. */
+/* When the next row that is not done becomes due, later than the last now_ms of store_rcpt_due(); INT64_MAX: none. */
 int64_t store_rcpt_next_due(struct store *);
 /* All rows, of any letter, whose notification may be in the DHT or whose recall must be: notified, or cancelled with a posting; not expired. */
 struct rcpt **store_rcpt_posted(struct store *, const void *ctx, int64_t now_s, size_t *n_out);
@@ -78,6 +80,7 @@ struct rcpt *store_rcpt_of_proof(struct store *, const void *ctx, const uint8_t 
 bool store_rcpt_knows_us(struct store *, const char *address);
 
 void store_rcpt_log(struct store *, uint64_t rcpt, const char *text);
+/* Oldest first. */
 struct rcpt_event *store_rcpt_events(struct store *, const void *ctx, uint64_t rcpt, size_t *n_out);
 
 void store_posting_add(struct store *, struct posting *);	/* sets id */

@@ -1,9 +1,32 @@
 noinst_LIBRARIES += src/lib/store/libstore.a
 src_lib_store_libstore_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 src_lib_store_libstore_a_SOURCES = \
+	src/lib/store/contact.c \
 	src/lib/store/contact.h \
+	src/lib/store/content.c \
 	src/lib/store/content.h \
+	src/lib/store/db.c \
+	src/lib/store/ids.c \
+	src/lib/store/keyword.c \
+	src/lib/store/letter.c \
 	src/lib/store/letter.h \
+	src/lib/store/mailbox.c \
 	src/lib/store/mailbox.h \
+	src/lib/store/message.c \
+	src/lib/store/name.c \
+	src/lib/store/notice.c \
 	src/lib/store/notice.h \
-	src/lib/store/store.h
+	src/lib/store/place.c \
+	src/lib/store/priv.h \
+	src/lib/store/rcpt.c \
+	src/lib/store/schema.c \
+	src/lib/store/store.c \
+	src/lib/store/store.h \
+	src/lib/store/watch.c
+EXTRA_DIST += src/lib/store/README
+
+STORE_TESTS = tests/unit/test_store_mailbox
+check_PROGRAMS += $(STORE_TESTS)
+tests_unit_test_store_mailbox_SOURCES = tests/unit/test_store_mailbox.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_mailbox_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_mailbox_LDADD = $(LIB_STORE) $(CHECK_LIBS)

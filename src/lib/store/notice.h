@@ -31,7 +31,7 @@ struct notice {
 	bool has_head;
 	uint8_t head_hash[32];
 	uint64_t head_size;
-	uint64_t content;		/* 0 until filed */
+	uint64_t content;		/* 0 until filed; kept alive by this row in noticed and filed only */
 	bool wanted;			/* somebody asked for the body: retry in the background */
 	int64_t due_ms;
 	unsigned tries;
@@ -47,6 +47,7 @@ struct notice *store_notice_of_recall(struct store *, const void *ctx, const uin
 void store_notice_save(struct store *, const struct notice *);
 /* Not done, in this state, due up to now_ms. */
 struct notice **store_notice_due(struct store *, const void *ctx, enum notice_state, int64_t now_ms, size_t max, size_t *n_out);
+/* Like store_rcpt_next_due(). */
 int64_t store_notice_next_due(struct store *);
 uint64_t store_notice_count_unpulled(struct store *);
 /* Forget rows done whose expiry lies 31 days back. */

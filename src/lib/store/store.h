@@ -26,6 +26,8 @@ void store_close(struct store **);	/* commits what waits */
 
 /* Commit and tell the waiters; the daemon calls it at the end of each turn. */
 void store_turn(struct store *);
+/* Is there more for the next turn: writes made by waiters after a failure, waiters, files to unlink? Then do not sleep for long. */
+bool store_waits(const struct store *);
 /* done(arg, true) after all that was written so far is on disk; false when it was undone. Never called from inside. */
 void store_when_durable(struct store *, void (*done)(void *arg, bool durable), void *arg);
 

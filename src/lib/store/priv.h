@@ -1,0 +1,197 @@
+#ifndef STORE_PRIV_H
+#define STORE_PRIV_H
+/*
+ * What the files of this folder share: the connection, words over SQLite's
+ * statements, ids, and the mailboxes in RAM. Included nowhere else.
+ */
+#include <assert.h>
+#include <sqlite3.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "lib/base/mem.h"
+#include "lib/store/contact.h"
+#include "lib/store/letter.h"
+#include "lib/store/mailbox.h"
+#include "lib/store/notice.h"
+
+/* Ids are counted in RAM and written with each commit: no id is given out twice, not even after an undone transaction. */
+enum counter {
+	COUNTER_CONTENT, COUNTER_LETTER, COUNTER_RCPT, COUNTER_EVENT, COUNTER_POSTING, COUNTER_NOTICE,
+	COUNTER_MAILBOX, COUNTER_MESSAGE, COUNTER_UIDVALIDITY, N_COUNTERS,
+};
+
+struct stmt {
+	const char *sql;		/* key: the literal's address */
+	sqlite3_stmt *q;
+	UT_hash_handle hh;
+};
+
+struct waiter {
+	void (*done)(void *arg, bool durable);
+	void *arg;
+	STAILQ_ENTRY(waiter) link;
+};
+STAILQ_HEAD(waiters, waiter);
+
+struct gone_file {
+	enum place place;
+	uint8_t digest[32];
+};
+
+/* A list of files to unlink. */
+struct gone {
+	struct gone_file *files;
+	size_t n, size;
+};
+
+struct box {
+	struct mailbox pub;
+	size_t size;			/* of pub.messages */
+	bool loaded;
+	bool dirty;			/* uidnext, modseq or messages changed since the last commit */
+	LIST_ENTRY(box) dirty_link;
+	bool seen;			/* scratch of the reload */
+	UT_hash_handle hh_id, hh_name;
+};
+
+struct watch_entry {
+	struct store_watcher w;
+	bool dead;
+	TAILQ_ENTRY(watch_entry) link;
+};
+
+struct store {
+	char *dir, *places[PLACE_OUTBOX + 1];
+	int lock_fd;
+	sqlite3 *db;
+	struct stmt *stmts;
+	bool fresh;			/* state.db was made just now */
+
+	bool begun;			/* a transaction is open */
+	bool poisoned;			/* something in it failed: it will be undone */
+	bool failing;			/* the last one was undone: that has been logged */
+	bool turning;
+	bool read_failed;		/* a read did; cleared by who wants to know */
+	struct err why;
+	struct waiters waiters;
+	struct gone deferred;		/* unlink after the commit */
+	struct gone going;		/* committed: unlink some each turn */
+
+	int64_t counters[N_COUNTERS];	/* the last one given out */
+	bool counter_dirty[N_COUNTERS];
+
+	struct box *by_id, *by_name;
+	LIST_HEAD(, box) dirty;
+	struct box *standard[N_STANDARD];
+	char *keywords[LIMIT_KEYWORDS];
+
+	TAILQ_HEAD(, watch_entry) watchers;
+	unsigned watching;		/* depth of calls to watchers */
+
+	int64_t rcpt_asked_ms, notice_asked_ms;
+};
+
+/* db.c: one argument of a statement, one for each ? in order. */
+struct arg {
+	enum { ARG_END, ARG_INT, ARG_TEXT, ARG_BLOB } kind;
+	int64_t i;
+	const void *p;			/* NULL: SQL's NULL */
+	size_t len;
+};
+#define I(value) { .kind = ARG_INT, .i = (int64_t)(value) }
+#define T(text) { .kind = ARG_TEXT, .p = (text) }
+#define B(data, n) { .kind = ARG_BLOB, .p = (data), .len = (n) }
+#define ARGS(...) ((const struct arg[]){ __VA_ARGS__, { .kind = ARG_END } })
+#define NO_ARGS ((const struct arg[]){ { .kind = ARG_END } })
+
+/*
+ * sql must be a literal: it is the statement's key. A write opens the
+ * transaction when none is open; one that fails poisons it, and the rest of a
+ * poisoned transaction is skipped.
+ */
+void db_write(struct store *, const char *sql, const struct arg *);
+/* Rows: db_next() until it is false, or db_done(). No writes and no calls to watchers in between. */
+sqlite3_stmt *db_read(struct store *, const char *sql, const struct arg *);
+bool db_next(struct store *, sqlite3_stmt *);
+void db_done(sqlite3_stmt *);
+/* Is there a row? */
+bool db_has(struct store *, const char *sql, const struct arg *);
+/* First column of the first row, or fallback. */
+int64_t db_get_int(struct store *, const char *sql, const struct arg *, int64_t fallback);
+/* All ids of a one-column query, below ctx. */
+uint64_t *db_get_ids(struct store *, const void *ctx, const char *sql, const struct arg *, size_t *n_out);
+
+/* Columns. text: "" for NULL; text_or_null keeps it. raw: zeros when it has another length. */
+const char *col_text(const void *ctx, sqlite3_stmt *, int column);
+const char *col_text_or_null(const void *ctx, sqlite3_stmt *, int column);
+void col_raw(sqlite3_stmt *, int column, void *out, size_t len);
+struct bytes col_bytes(const void *ctx, sqlite3_stmt *, int column);
+int64_t col_int(sqlite3_stmt *, int column);
+
+/* Statements of one's own, not cached: PRAGMA, BEGIN. SQLite's answer. */
+int db_plain(struct store *, const char *sql);
+int64_t db_plain_int(struct store *, const char *sql, int64_t fallback);
+void db_poison(struct store *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool db_commit(struct store *);
+void db_rollback(struct store *);
+void db_finish(struct store *);
+
+/* schema.c */
+enum outcome schema_migrate(struct store *, struct err *);
+
+/* ids.c */
+void ids_load(struct store *);
+void ids_write(struct store *);
+void ids_undone(struct store *);
+uint64_t ids_next(struct store *, enum counter);
+
+/* rcpt.c */
+void rcpt_add(struct store *, uint64_t letter, const char *address);
+void rcpt_forget(struct store *, uint64_t letter);
+
+/* place.c */
+enum outcome place_make(struct store *, struct err *);
+bool place_has_files(const struct store *);
+void place_sweep(struct store *);
+/* Unlink once what was written so far is durable, if no row has it then. */
+void place_drop(struct store *, enum place, const uint8_t digest[32]);
+void place_committed(struct store *);
+void place_undone(struct store *);
+/* Unlink what a commit left over, at most max. */
+void place_unlink(struct store *, size_t max);
+bool place_exists(const struct store *, enum place, const uint8_t digest[32]);
+
+/* mailbox.c, message.c, keyword.c */
+enum outcome mailbox_start(struct store *, struct err *);
+void mailbox_free(struct store *);
+struct box *mailbox_by_id(struct store *, uint64_t id);	/* not loaded */
+void mailbox_touch(struct store *, struct box *);	/* its row is written with the commit */
+void mailbox_write(struct store *);
+void mailbox_committed(struct store *);
+void mailbox_undone(struct store *);
+bool message_load(struct store *, struct box *);
+void message_unload(struct box *);
+void message_reload(struct store *, struct box *);
+void message_expunge_all(struct store *, struct box *);
+void message_move_all(struct store *, struct box *from, struct box *to);
+void keyword_load(struct store *);
+
+static inline struct box *box_of(struct mailbox *box)
+{
+	return (struct box *)(void *)((char *)box - offsetof(struct box, pub));
+}
+
+/* name.c: canonical form below ctx, or NULL with err. */
+char *name_normal(const void *ctx, const char *name, struct err *);
+/* The name above, below ctx; NULL at the top. */
+char *name_parent(const void *ctx, const char *name);
+
+/* watch.c */
+void watch_added(struct store *, struct box *, const struct message *);
+void watch_changed(struct store *, struct box *, const struct message *);
+void watch_expunged(struct store *, struct box *, const struct message *, bool last);
+void watch_mailbox_gone(struct store *, uint64_t id);
+void watch_undone(struct store *);
+
+#endif

@@ -1,0 +1,232 @@
+/*
+ * Opening, the turn, closing. One transaction gathers what a turn of the loop
+ * wrote; its commit is the one sync that everybody who waits shares. When it
+ * fails, rows, RAM and the files to unlink go back to the last commit together,
+ * then each waiter hears false. Waiters may write again: that is the next
+ * transaction, committed in the same store_turn(), so that nobody's write
+ * sleeps with the loop; after a failure it waits for the next turn, so that a
+ * full disk is not asked again at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "lib/base/files.h"
+#include "lib/base/log.h"
+#include "lib/store/priv.h"
+
+enum {
+	MAX_ROUNDS = 8,			/* commits in one turn */
+	MAX_UNLINKS = 256,		/* files unlinked in one turn */
+	BUSY_MS = 2000,			/* somebody reads state.db with a tool that locks it */
+};
+
+/* flock, not the pid in the file, is the lock: it goes with the process, however that ends. */
+static enum outcome lock(struct store *s, struct err *e)
+{
+	char pid[24] = "";
+	char *path = mem_printf(s, "%s/lock", s->dir);
+
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0) {
+		err_sys(e, "open %s", path);
+		return RETRY;
+	}
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK) {
+			err_sys(e, "lock %s", path);
+			return RETRY;
+		}
+		if (files_pread(s->lock_fd, pid, sizeof(pid) - 1, 0) <= 0 || atol(pid) <= 0)
+			err_set(e, "%s is in use by another p2pmta: stop it first", s->dir);
+		else
+			err_set(e, "%s is in use by another p2pmta with process id %ld: stop it first", s->dir, atol(pid));
+		return REJECT;
+	}
+	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0) {
+		/* A full disk: the lock holds without the number. */
+	}
+	return OK;
+}
+
+/* Made by ourselves, because SQLite would let the umask decide who may read it. */
+static enum outcome open_db(struct store *s, struct err *e)
+{
+	char *path = mem_printf(s, "%s/state.db", s->dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		err_sys(e, "open %s", path);
+		return RETRY;
+	}
+	close(fd);
+	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL)
+	    != SQLITE_OK) {
+		err_set(e, "open %s: %s", path, sqlite3_errmsg(s->db));
+		return RETRY;
+	}
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+	db_plain(s, "PRAGMA trusted_schema = OFF");
+	db_plain(s, "PRAGMA temp_store = MEMORY");
+	db_plain(s, "PRAGMA journal_size_limit = 16777216");
+	return schema_migrate(s, e);
+}
+
+static void teardown(struct store *s)
+{
+	mailbox_free(s);
+	db_finish(s);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	talloc_free(s);
+}
+
+static enum outcome start(struct store *s, struct err *e)
+{
+	enum outcome res = files_mkdir(s->dir, e);
+
+	if (res == OK)
+		res = lock(s, e);
+	if (res == OK)
+		res = place_make(s, e);
+	if (res == OK)
+		res = open_db(s, e);
+	if (res != OK)
+		return res;
+	ids_load(s);
+	keyword_load(s);
+	res = mailbox_start(s, e);
+	if (res == OK && !s->poisoned)
+		place_sweep(s);
+	if (s->poisoned) {
+		err_set(e, "read %s/state.db: %s: restore it from a backup together with spool/, inbox/ and outbox/", s->dir,
+		    s->why.text);
+		res = RETRY;
+	}
+	return res;
+}
+
+struct store *store_open(const char *dir, struct err *e)
+{
+	struct store *s = mem_zero(NULL, struct store);
+
+	s->dir = mem_strdup(s, dir);
+	s->lock_fd = -1;
+	s->rcpt_asked_ms = s->notice_asked_ms = INT64_MIN;
+	STAILQ_INIT(&s->waiters);
+	LIST_INIT(&s->dirty);
+	TAILQ_INIT(&s->watchers);
+	if (start(s, e) != OK) {
+		teardown(s);
+		return NULL;
+	}
+	return s;
+}
+
+void store_when_durable(struct store *s, void (*done)(void *arg, bool durable), void *arg)
+{
+	struct waiter *w = mem_zero(s, struct waiter);
+
+	w->done = done;
+	w->arg = arg;
+	STAILQ_INSERT_TAIL(&s->waiters, w, link);
+}
+
+static void tell(struct waiters *list, bool durable)
+{
+	while (!STAILQ_EMPTY(list)) {
+		struct waiter *w = STAILQ_FIRST(list);
+
+		STAILQ_REMOVE_HEAD(list, link);
+		w->done(w->arg, durable);
+		talloc_free(w);
+	}
+}
+
+static void undo(struct store *s)
+{
+	if (!s->failing)
+		log_err("store: what was written since the last commit is undone: %s", s->why.text);
+	s->failing = true;
+	db_rollback(s);
+	place_undone(s);
+	ids_undone(s);
+	keyword_load(s);
+	mailbox_undone(s);
+	watch_undone(s);
+}
+
+static bool commit(struct store *s)
+{
+	if (!s->begun && !s->poisoned)
+		return true;
+	mailbox_write(s);
+	ids_write(s);
+	if (!db_commit(s)) {
+		undo(s);
+		return false;
+	}
+	if (s->failing)
+		log_info("store: writing works again");
+	s->failing = false;
+	mailbox_committed(s);
+	place_committed(s);
+	return true;
+}
+
+static bool to_commit(const struct store *s)
+{
+	return s->begun || s->poisoned || !STAILQ_EMPTY(&s->waiters);
+}
+
+bool store_waits(const struct store *s)
+{
+	return to_commit(s) || s->going.n > 0;
+}
+
+static bool turn_once(struct store *s, size_t max_unlinks)
+{
+	struct waiters list = STAILQ_HEAD_INITIALIZER(list);
+
+	STAILQ_CONCAT(&list, &s->waiters);
+	bool durable = commit(s);
+	if (durable)
+		place_unlink(s, max_unlinks);
+	tell(&list, durable);
+	return durable;
+}
+
+void store_turn(struct store *s)
+{
+	assert(!s->turning);
+	if (!store_waits(s))
+		return;
+	s->turning = true;
+	int rounds = 0;
+	while (turn_once(s, MAX_UNLINKS) && to_commit(s) && ++rounds < MAX_ROUNDS)
+		;
+	s->turning = false;
+}
+
+void store_close(struct store **sp)
+{
+	struct store *s = *sp;
+
+	if (!s)
+		return;
+	*sp = NULL;
+	for (int rounds = 0; store_waits(s) && rounds < MAX_ROUNDS; rounds++) {
+		if (!turn_once(s, SIZE_MAX))
+			break;
+	}
+	/* Who writes in answer to a failure at the very end writes for nothing. */
+	db_rollback(s);
+	struct waiters list = STAILQ_HEAD_INITIALIZER(list);
+	STAILQ_CONCAT(&list, &s->waiters);
+	tell(&list, false);
+	teardown(s);
+}
