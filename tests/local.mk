@@ -6,6 +6,12 @@ tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 
 dist_check_SCRIPTS += tests/check-layers tests/check-sizes tests/check-checks
 
+# What whole daemons are tested with.
+EXTRA_DIST += tests/peers/README tests/peers/run tests/peers/peers.py tests/peers/wire.py tests/peers/scene.py \
+	tests/peers/test_away.py tests/peers/test_cancel.py tests/peers/test_clients.py tests/peers/test_crash.py \
+	tests/peers/test_ctl.py tests/peers/test_expiry.py tests/peers/test_mail.py tests/peers/test_open.py \
+	tests/peers/test_secret.py
+
 # The slow ones. Each variant is built in a folder of its own below this one.
 .PHONY: lint check-peers check-asan check-tsan check-fuzz run-fuzz bench
 

@@ -1,0 +1,125 @@
+"""p2pmta-ctl as scripts use it: the fields of --json, exit statuses, and a wrong configuration."""
+import json
+import os
+import re
+import subprocess
+
+from peers import CtlError, program, until
+from scene import Scene, letter
+
+
+class Ctl(Scene):
+    def test_init_answers(self):
+        for p in self.net.peers:
+            self.assertRegex(p.fingerprint, r"\A[0-9A-F]{40}\Z")
+            self.assertTrue(os.path.isfile(p.config))
+            self.assertTrue(p.password)
+
+    def test_init_never_overwrites(self):
+        with open(self.alice.config) as f:
+            before = f.read()
+        with self.assertRaises(CtlError) as caught:
+            self.alice.ctl("init", self.alice.address, "--dir", self.alice.dir)
+        self.assertEqual(caught.exception.status, 1)
+        with open(self.alice.config) as f:
+            self.assertEqual(f.read(), before)
+
+    def test_status(self):
+        s = self.alice.status()
+        self.assertEqual(s["address"], "alice@home")
+        self.assertEqual(s["fingerprint"], self.alice.fingerprint)
+        self.assertTrue(s["version"])
+        self.assertGreaterEqual(s["uptime_s"], 0)
+        self.assertIs(s["dht"]["ready"], True)
+        self.assertGreaterEqual(s["dht"]["nodes"], 1)
+        self.assertEqual(s["outbox"], {"messages": 0, "bytes": 0})
+        self.assertEqual(s["replicas"], {"messages": 0, "bytes": 0})
+        self.assertEqual((s["spool"], s["unpulled"], s["groups"]), (0, 0, []))
+
+    def test_queue_and_show(self):
+        m = letter(self.alice, self.bob, "in the queue", message_id="<queue@test>")
+        self.alice.send(self.bob, m)
+        [uid] = self.bob.wait_mail(1)
+        until(lambda: self.alice.states() == {"bob@home": "notified"}, "notified")
+        [q] = self.alice.queue()
+        self.assertEqual((q["message_id"], q["subject"], q["size"]), ("<queue@test>", "in the queue", len(m)))
+        self.assertRegex(q["hash"], r"\A[0-9a-f]{64}\Z")
+        self.assertTrue(q["submitted"])
+        [r] = q["recipients"]
+        self.assertEqual((r["address"], r["state"]), ("bob@home", "notified"))
+        self.assertTrue({"since", "reason"} <= set(r))
+        self.assertEqual(self.bob.status()["unpulled"], 1)
+        self.bob.body(uid)
+        self.alice.wait_empty()
+        self.assertEqual(self.alice.queue(), [])
+        shown = self.alice.ctl("show", q["id"])     # known for 30 days
+        self.assertEqual(shown["message_id"], "<queue@test>")
+        self.assertEqual(shown["recipients"][0]["state"], "delivered")
+        with self.assertRaises(CtlError) as caught:
+            self.alice.ctl("show", 4711)
+        self.assertEqual(caught.exception.status, 1)
+
+    def test_contacts(self):
+        self.alice.send(self.bob, letter(self.alice, self.bob, "contact"))
+        self.bob.wait_mail(1)
+        for who, other in ((self.alice, self.bob), (self.bob, self.alice)):
+            [c] = until(lambda: [c for c in who.ctl("contacts") if c["address"] == other.address], "a contact")
+            self.assertEqual(c["fingerprint"], other.fingerprint)
+            self.assertEqual(c["trust"], "first-use")
+            self.assertTrue({"accepted", "last_seen"} <= set(c))
+
+    def test_statuses(self):
+        def status(*arguments):
+            return subprocess.run([program("p2pmta-ctl"), "-c", self.alice.config, *arguments], capture_output=True,
+                                  stdin=subprocess.DEVNULL, text=True)
+        self.assertEqual(status("status").returncode, 0)
+        self.assertIn("alice@home", status("status").stdout)
+        self.assertEqual(status("queue").returncode, 0)
+        self.assertEqual(status("no-such-command").returncode, 2)
+        self.assertEqual(status("cancel").returncode, 2)
+        self.assertEqual(status("status", "--help").returncode, 0)
+        self.alice.stop()
+        done = status("status")
+        self.assertEqual(done.returncode, 3)
+        self.assertTrue(done.stderr.strip())
+
+    def test_stop_and_reload(self):
+        self.alice.set_conf("log", "level", '"debug"')
+        self.alice.ctl("reload")
+        self.assertTrue(self.alice.is_running())
+        self.assertEqual(self.alice.status()["address"], "alice@home")
+        self.alice.ctl("stop")
+        self.alice.wait_exit(5)
+        self.assertEqual(self.alice.process.returncode, 0)
+
+    def test_second_daemon_is_refused(self):
+        done = subprocess.run([program("p2pmta"), "-c", self.alice.config], capture_output=True, timeout=30,
+                              stdin=subprocess.DEVNULL)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(self.alice.status()["address"], "alice@home")
+
+
+class Config(Scene):
+    running = False
+
+    def check(self, path):
+        done = subprocess.run([program("p2pmta"), "-t", "-c", path], capture_output=True, text=True, timeout=30,
+                              stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_good(self):
+        self.assertEqual(self.check(self.alice.config)[0], 0, self.check(self.alice.config)[1])
+
+    def test_wrong_ones_name_file_and_line(self):
+        with open(self.alice.config) as f:
+            good = f.read()
+        bad = os.path.join(self.net.dir, "bad.conf")
+        for line in ('colour = "blue"', 'smtp { listne = {"127.0.0.1:1"} }', 'imap { tls = "sometimes" }',
+                     'outbox { validity = "a while" }', 'queue { lifetime = "-1d" }', 'smtp { max_size = "big" }',
+                     'dht { port = 70000 }', 'log { level = "loud" }', 'smtp {', 'address = "nobody"'):
+            with open(bad, "w") as f:
+                f.write(good.rstrip("\n") + "\n" + line + "\n")
+            number = good.rstrip("\n").count("\n") + 2
+            status, said = self.check(bad)
+            self.assertNotEqual(status, 0, line)
+            self.assertRegex(said, re.escape(bad) + r":(%d|%d)\b" % (number, number + 1), line)
