@@ -2,8 +2,6 @@
  * A buffer takes a thing whole or not at all: a line that was cut in the middle
  * would be worse than one that is missing, and overflow says that it is.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,8 +2,6 @@
  * Tests live through thirty days in a minute: the wall clock everybody asks has
  * an offset. The monotonic clock has none, or timers would fire in heaps.
  */
-#include <config.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -4,8 +4,6 @@
  * is an answer. base64 is strict by printing what was parsed and comparing:
  * one value has one text, or notices could be made "different" at will.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

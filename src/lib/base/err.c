@@ -2,8 +2,6 @@
  * Texts are made in a buffer of their own first, so that a caller may put the
  * old text into the new one. A text is one line of whole UTF-8 characters.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,8 +3,6 @@
  * is synced before the name, the name before anybody is told. A new folder is
  * synced into its parent, or the file in it would be lost with it.
  */
-#include <config.h>
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

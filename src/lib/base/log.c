@@ -3,8 +3,6 @@
  * is clean text whatever was formatted into it: a peer cannot forge a second
  * line. Below systemd the priority goes in front ("<4>"), elsewhere the time.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -3,8 +3,6 @@
  * daemon that keeps its promises only in durable rows and files may stop at
  * any instruction, so it stops here.
  */
-#include <config.h>
-
 #include <stdlib.h>
 
 #include "lib/base/log.h"
