@@ -9,3 +9,9 @@ src_lib_pgp_libpgp_a_SOURCES = \
 	src/lib/pgp/sign.c \
 	src/lib/pgp/work.c \
 	src/lib/pgp/work.h
+EXTRA_DIST += src/lib/pgp/README
+
+check_PROGRAMS += tests/unit/test_pgp
+tests_unit_test_pgp_SOURCES = tests/unit/test_pgp.c tests/unit/unit.h
+tests_unit_test_pgp_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_pgp_LDADD = $(LIB_PGP) $(CHECK_LIBS)

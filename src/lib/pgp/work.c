@@ -53,6 +53,7 @@ static gpgme_error_t on_passphrase(void *arg, const char *hint, const char *info
 	struct work *w = arg;
 
 	(void)hint, (void)info;
+	w->asked = true;
 	if (was_bad)
 		return gpgme_error(GPG_ERR_BAD_PASSPHRASE);
 	if (gpgme_io_writen(fd, w->passphrase, strlen(w->passphrase)) || gpgme_io_writen(fd, "\n", 1))

@@ -37,6 +37,7 @@ struct work {
 	gpgme_ctx_t gpg;
 	struct heard heard;
 	char *passphrase;		/* borrowed; NULL: none is given */
+	bool asked;			/* gpg did ask for it */
 };
 
 enum outcome work_start(struct work *, struct pgp *, enum engine, struct err *);
