@@ -19,8 +19,8 @@ void *mem_check(void *p);
 #define mem_zero_array(ctx, type, n) ((type *)mem_check(talloc_zero_array(ctx, type, n)))
 /* Grow or shrink an array in place; p may be NULL, n is at least 1. */
 #define mem_resize(ctx, p, type, n) ((type *)mem_check(talloc_realloc(ctx, p, type, n)))
-/* A context for what belongs together. */
-#define mem_ctx(parent) mem_check(talloc_new(parent))
+/* A context for what belongs together. One octet, so that a pointer to it lies inside for the leak checker. */
+#define mem_ctx(parent) mem_check(talloc_named_const(parent, 1, "context"))
 
 void *mem_dup(const void *ctx, const void *p, size_t len);
 char *mem_strdup(const void *ctx, const char *);
