@@ -15,6 +15,9 @@ struct door;
 
 /* max: posts waiting at most; a full door refuses. */
 struct door *door_new(struct loop *, size_t max, struct err *);
+/* From now on it refuses; what waits is dropped. For threads that still send while they are being stopped. */
+void door_close(struct door *);
+/* Closes it. No other thread may use it any more. */
 void door_free(struct door **);
 
 /*

@@ -1,7 +1,16 @@
 noinst_LIBRARIES += src/lib/loop/libloop.a
+EXTRA_DIST += src/lib/loop/README
 src_lib_loop_libloop_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS)
 src_lib_loop_libloop_a_SOURCES = \
+	src/lib/loop/conn.c \
 	src/lib/loop/conn.h \
+	src/lib/loop/door.c \
 	src/lib/loop/door.h \
+	src/lib/loop/listener.c \
+	src/lib/loop/loop.c \
 	src/lib/loop/loop.h \
-	src/lib/loop/pool.h
+	src/lib/loop/pool.c \
+	src/lib/loop/pool.h \
+	src/lib/loop/private.h \
+	src/lib/loop/sock.c \
+	src/lib/loop/tls.c

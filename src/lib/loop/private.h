@@ -1,0 +1,33 @@
+#ifndef LOOP_PRIVATE_H
+#define LOOP_PRIVATE_H
+/*
+ * What the files of this folder share, and nobody else.
+ */
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include "lib/loop/loop.h"
+
+struct tls;
+
+struct event_base *loop_base(struct loop *);
+/* Something runs: the turn is measured from the first of these. */
+void loop_begin(struct loop *);
+
+/* A new server side, or NULL. */
+SSL *tls_accept(struct tls *);
+
+struct sock_address {
+	struct sockaddr_storage storage;
+	socklen_t len;
+};
+
+/* REJECT: will never be an address; RETRY: could not be looked up. Blocks on names. */
+enum outcome sock_parse_address(const char *, struct sock_address *, struct err *);
+/* "127.0.0.1:4711", "[::1]:4711" or "unix"; true when the peer is this machine. */
+bool sock_describe_peer(int fd, char *out, size_t size);
+
+#endif
