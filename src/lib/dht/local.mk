@@ -1,4 +1,10 @@
 noinst_LIBRARIES += src/lib/dht/libdht.a
+EXTRA_DIST += src/lib/dht/README
 src_lib_dht_libdht_a_CFLAGS = $(AM_CFLAGS) $(OPENDHT_CFLAGS)
 src_lib_dht_libdht_a_SOURCES = \
-	src/lib/dht/dht.h
+	src/lib/dht/dht.c \
+	src/lib/dht/dht.h \
+	src/lib/dht/hook.c \
+	src/lib/dht/internal.h \
+	src/lib/dht/nodes.c \
+	src/lib/dht/ops.c
