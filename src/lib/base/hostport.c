@@ -2,8 +2,6 @@
  * Strict on purpose: what a user writes into a configuration is either one of
  * the two forms or an error with a line number, never a guess.
  */
-#include <config.h>
-
 #include <string.h>
 
 #include "lib/base/hostport.h"

@@ -5,8 +5,6 @@
  * will never answer, so we wait, a little, for our own puts and then join its
  * threads, after which nobody calls us any more and all hooks can go.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <time.h>
 

@@ -5,8 +5,6 @@
  * when strangers fill their door, hence a second door for ends; since two doors
  * may overtake each other, the end says how many values went before it.
  */
-#include <config.h>
-
 #include <string.h>
 
 #include "lib/base/limits.h"

@@ -10,8 +10,6 @@
  * A node that others bootstrap to knows that it has company when one of them
  * has told it its own address.
  */
-#include <config.h>
-
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>

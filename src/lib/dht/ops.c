@@ -9,8 +9,6 @@
  * OpenDHT: that works without any other node, and where there is no IPv6, when
  * OpenDHT 2.4 forgets its local listeners.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * HTTP as a client over libcurl's multi interface (protocol.md section 7, last
  * paragraph): http and https only, no redirects, no proxy from the
  * environment, limits on octets and time, and no loopback, link-local or
- * private address unless the rules allow it, checked on the resolved address.
- * Loop thread only.
+ * private address unless the rules allow it, checked on the resolved address
+ * (address.h). Connections are kept and used again. Loop thread only.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,31 +17,35 @@
 struct http_client;
 
 struct http_client_settings {
-	/* Our own URLs: an address in the same network as one of these may be used. */
+	/*
+	 * Our own URLs: an address in the same network as one of these may be used. Only those whose host
+	 * is an address (or "localhost") say so: 127.0.0.0/8, else the same /24, IPv6 /64.
+	 */
 	const char *const *own_urls;
 	size_t n_own_urls;
 	const char *user_agent;
 };
 
 struct http_client *http_client_new(struct loop *, const struct http_client_settings *, struct err *);
-void http_client_free(struct http_client **);	/* transfers end without done() */
+/* Transfers end without done(). Not from one of their callbacks. */
+void http_client_free(struct http_client **);
 
 struct http_reply {
-	unsigned status;		/* 0: no answer; text says why */
+	unsigned status;		/* 0: no answer or not all of it; text says why */
 	struct bytes body;		/* when it was not streamed; borrowed for the call */
 	const char *etag;		/* NULL: none */
-	const char *text;		/* for people: "connection refused", "no octet for 60 s" */
+	const char *text;		/* for people: "connection refused by 127.0.0.1:4180", "no octet for 60 s" */
 	uint64_t octets;		/* of body, streamed or not */
 };
 
 struct http_call {
-	const char *method;		/* "GET", "POST" */
+	const char *method;		/* "GET", "HEAD", "POST", "PUT" */
 	const char *url;		/* base and path in one */
 	const char *authorization;	/* NULL: none */
 	struct bytes body;		/* POST; copied */
 	const char *range;		/* "0-1048575" or NULL */
-	uint64_t max;			/* octets of the answer; more ends it */
-	int64_t quiet_ms;		/* no octet for so long ends it */
+	uint64_t max;			/* octets of the answer's body; more ends it */
+	int64_t quiet_ms;		/* no octet for so long ends it, the wait for a connection counts; 0: no bound */
 	int64_t total_ms;		/* 0: no bound */
 	bool friend_address;		/* private addresses are fine (fellow member, ourselves) */
 	/* Streamed answer (status 200 or 206 only): -1 ends it. NULL: collected into body. */
@@ -53,7 +57,7 @@ struct http_call {
 struct http_transfer;
 /* Copies what it is given. done() is called exactly once, never from inside this call. */
 struct http_transfer *http_call(struct http_client *, const struct http_call *);
-/* Before done(): ends it, nothing is called any more. */
+/* Before done(): ends it, nothing is called any more. done() ends it by itself and frees it afterwards. */
 void http_transfer_free(struct http_transfer **);
 
 #endif

@@ -1,5 +1,14 @@
 noinst_LIBRARIES += src/lib/http/libhttp.a
+EXTRA_DIST += src/lib/http/README
 src_lib_http_libhttp_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) $(CURL_CFLAGS)
 src_lib_http_libhttp_a_SOURCES = \
+	src/lib/http/address.c \
+	src/lib/http/address.h \
+	src/lib/http/client.c \
 	src/lib/http/client.h \
-	src/lib/http/server.h
+	src/lib/http/internal.h \
+	src/lib/http/range.c \
+	src/lib/http/range.h \
+	src/lib/http/server.c \
+	src/lib/http/server.h \
+	src/lib/http/transfer.c
