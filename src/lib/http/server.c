@@ -295,6 +295,8 @@ static void on_completed_http(void *arg, struct MHD_Connection *c, void **reques
 	}
 	if (r->answer.fd >= 0)
 		close(r->answer.fd);
+	if (r->answer.ctx != r)
+		talloc_free(r->answer.ctx);	/* the handler brought its own */
 	talloc_free(r);
 }
 
