@@ -40,6 +40,7 @@ struct rcpt {
 	uint8_t secret[32];		/* p */
 	uint64_t posting;		/* the ns octets that carry it; 0 none */
 	int64_t issued_s, expires_s;	/* of its ns */
+	bool served;			/* the whole of m' has gone out under his token: too late to cancel */
 };
 
 /* One value for one address in the DHT: the ns octets of one or more rcpts. */
@@ -68,6 +69,8 @@ void store_letter_forget(struct store *, int64_t before_ms);
 struct rcpt *store_rcpt_find(struct store *, const void *ctx, uint64_t id);
 void store_rcpt_save(struct store *, const struct rcpt *);
 struct rcpt **store_rcpt_of_letter(struct store *, const void *ctx, uint64_t letter, size_t *n_out);
+/* All that share these ns octets. */
+struct rcpt **store_rcpt_of_posting(struct store *, const void *ctx, uint64_t posting, size_t *n_out);
 /* Rows that are not done, in a state, due up to now_ms, at most max, oldest first. */
 struct rcpt **store_rcpt_due(struct store *, const void *ctx, enum rcpt_state, int64_t now_ms, size_t max, size_t *n_out);
 /* When the next row that is not done becomes due, later than the last now_ms of store_rcpt_due(); INT64_MAX: none. */

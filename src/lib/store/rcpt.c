@@ -7,7 +7,7 @@
 #include "lib/store/priv.h"
 
 #define COLUMNS "letter, address, state, done, since_ms, due_ms, tries, reason, warned, secret, posting, issued_s," \
-	" expires_s"
+	" expires_s, served"
 
 const char *rcpt_state_name(enum rcpt_state state)
 {
@@ -25,7 +25,7 @@ void rcpt_add(struct store *s, uint64_t letter, const char *address)
 {
 	int64_t now = clock_now_ms();
 
-	db_write(s, "INSERT INTO rcpt(" COLUMNS ", id) VALUES(?, ?, ?, 0, ?, ?, 0, '', 0, NULL, 0, 0, 0, ?)",
+	db_write(s, "INSERT INTO rcpt(" COLUMNS ", id) VALUES(?, ?, ?, 0, ?, ?, 0, '', 0, NULL, 0, 0, 0, 0, ?)",
 	    ARGS(I(letter), T(address), I(RCPT_ACCEPTED), I(now), I(now), I(ids_next(s, COUNTER_RCPT))));
 }
 
@@ -47,7 +47,8 @@ static struct rcpt *from_row(const void *ctx, sqlite3_stmt *q)
 	r->posting = (uint64_t)col_int(q, 10);
 	r->issued_s = col_int(q, 11);
 	r->expires_s = col_int(q, 12);
-	r->id = (uint64_t)col_int(q, 13);
+	r->served = col_int(q, 13);
+	r->id = (uint64_t)col_int(q, 14);
 	return r;
 }
 
@@ -105,11 +106,11 @@ void store_rcpt_save(struct store *s, const struct rcpt *r)
 		proof_make(PROOF_GOT, r->secret, hash, got);
 		proof_make(PROOF_DECLINED, r->secret, hash, declined);
 	}
-	db_write(s, "UPDATE rcpt SET (" COLUMNS ", t_got, t_declined) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	db_write(s, "UPDATE rcpt SET (" COLUMNS ", t_got, t_declined) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	    " WHERE id = ?",
 	    ARGS(I(r->letter), T(r->address), I(r->state), I(r->done), I(r->since_ms), I(r->due_ms), I(r->tries),
 	        T(r->reason ? r->reason : ""), I(r->warned), B(has_secret ? r->secret : NULL, 32), I(r->posting),
-	        I(r->issued_s), I(r->expires_s), B(has_proof ? got : NULL, 32), B(has_proof ? declined : NULL, 32),
+	        I(r->issued_s), I(r->expires_s), I(r->served), B(has_proof ? got : NULL, 32), B(has_proof ? declined : NULL, 32),
 	        I(r->id)));
 	/* Only T_got makes a row `delivered`. */
 	if (r->state == RCPT_DELIVERED)
@@ -119,6 +120,12 @@ void store_rcpt_save(struct store *s, const struct rcpt *r)
 struct rcpt **store_rcpt_of_letter(struct store *s, const void *ctx, uint64_t letter, size_t *n_out)
 {
 	return many(s, ctx, "SELECT " COLUMNS ", id FROM rcpt WHERE letter = ? ORDER BY id", ARGS(I(letter)), n_out);
+}
+
+struct rcpt **store_rcpt_of_posting(struct store *s, const void *ctx, uint64_t posting, size_t *n_out)
+{
+	return many(s, ctx, "SELECT " COLUMNS ", id FROM rcpt WHERE posting = ? AND posting <> 0 ORDER BY id",
+	    ARGS(I(posting)), n_out);
 }
 
 struct rcpt **store_rcpt_due(struct store *s, const void *ctx, enum rcpt_state state, int64_t now_ms, size_t max,

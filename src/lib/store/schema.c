@@ -42,7 +42,7 @@ static const char *const migrations[] = {
 	" state INTEGER NOT NULL, done INTEGER NOT NULL, since_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
 	" tries INTEGER NOT NULL, reason TEXT NOT NULL, warned INTEGER NOT NULL, secret BLOB,"
 	" posting INTEGER NOT NULL, issued_s INTEGER NOT NULL, expires_s INTEGER NOT NULL,"
-	" t_got BLOB, t_declined BLOB);"
+	" served INTEGER NOT NULL, t_got BLOB, t_declined BLOB);"
 	"CREATE INDEX rcpt_letter ON rcpt(letter);"
 	"CREATE INDEX rcpt_due ON rcpt(state, due_ms) WHERE done = 0;"
 	"CREATE INDEX rcpt_next ON rcpt(due_ms) WHERE done = 0;"

@@ -22,7 +22,7 @@
 enum { HEARD_MAX = 65536 };
 
 struct token {
-	uint64_t number;
+	uint64_t number, rcpt;
 	uint8_t t_get[32], t_recall[32];
 	bool withdrawn, served;
 	uint64_t sent;
@@ -171,10 +171,13 @@ void offers_put(struct offers *o, const struct offer *offer)
 	pthread_mutex_unlock(&o->lock);
 }
 
-void offers_grant(struct offers *o, const uint8_t hash[32], const uint8_t t_get[32], int64_t expires_s, bool served)
+void offers_grant(struct offers *o, const uint8_t hash[32], const struct grant *grant)
 {
 	pthread_mutex_lock(&o->lock);
-	token_get(o, entry_get(o, hash), t_get, expires_s)->served |= served;
+	struct token *t = token_get(o, entry_get(o, hash), grant->t_get, grant->expires_s);
+
+	t->rcpt = grant->rcpt;
+	t->served |= grant->served;
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -276,19 +279,21 @@ enum offers_answer offers_open_http(struct offers *o, const void *ctx, const uin
 	return res;
 }
 
-size_t offers_may_send_http(struct offers *o, uint64_t token, size_t len, bool *last_out)
+size_t offers_may_send_http(struct offers *o, uint64_t token, size_t len, uint64_t *served_out)
 {
 	struct token *t;
 
-	*last_out = false;
+	*served_out = 0;
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->tokens, &token, sizeof(token), t);
 	if (t == NULL || t->withdrawn)
 		len = 0;
 	if (len > 0) {
 		t->sent += len;
-		*last_out = !t->served && t->sent >= t->entry->size;
-		t->served |= *last_out;
+		if (!t->served && t->sent >= t->entry->size) {
+			t->served = true;
+			*served_out = t->rcpt;
+		}
 	}
 	pthread_mutex_unlock(&o->lock);
 	return len;

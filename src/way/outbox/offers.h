@@ -27,8 +27,15 @@ struct offer {
 
 /* Add or replace; copies. */
 void offers_put(struct offers *, const struct offer *);
-/* Who holds T_get may have it until expires_s. served: he had it once already. */
-void offers_grant(struct offers *, const uint8_t hash[32], const uint8_t t_get[32], int64_t expires_s, bool served);
+/* A recipient's token. */
+struct grant {
+	uint64_t rcpt;			/* whose it is, for outbox_hooks.served */
+	uint8_t t_get[32];
+	int64_t expires_s;
+	bool served;			/* he had it once already */
+};
+/* Who holds T_get may have it. */
+void offers_grant(struct offers *, const uint8_t hash[32], const struct grant *);
 /* m' left the outbox; withdrawn tokens go on being answered with their recalls. Without any the entry goes. */
 void offers_remove(struct offers *, const uint8_t hash[32]);
 /* This recipient is done: his token opens nothing any more. */
@@ -53,8 +60,11 @@ struct offers_pass {
 };
 enum offers_answer offers_open_http(struct offers *, const void *ctx, const uint8_t hash[32], const uint8_t t_get[32],
     bool head, struct offers_pass *out);
-/* Before each block of m': how much of it may go. 0: withdrawn meanwhile. *last_out: with it the whole of m' has gone. */
-size_t offers_may_send_http(struct offers *, uint64_t token, size_t len, bool *last_out);
+/*
+ * Before each block of m': how much of it may go. 0: withdrawn meanwhile. *served_out: whose token
+ * it is when with this block the whole of m' has gone out under it for the first time; else 0.
+ */
+size_t offers_may_send_http(struct offers *, uint64_t token, size_t len, uint64_t *served_out);
 
 /* Receive notifications that are durably known, for the answer that proves it (proof_seen). Bounded; oldest go first. */
 void offers_heard_add(struct offers *, const uint8_t proof[32]);

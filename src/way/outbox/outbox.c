@@ -31,7 +31,7 @@ struct told {
 	struct outbox *outbox;
 	enum { TOLD_NOTICE, TOLD_RECEIPT, TOLD_SERVED } what;
 	struct bytes value;
-	uint8_t hash[32], t_get[32];
+	uint64_t rcpt;
 };
 
 static void told_run(void *arg)
@@ -47,7 +47,7 @@ static void told_run(void *arg)
 		o->hooks.receipt(o->hooks.arg, t->value);
 		break;
 	case TOLD_SERVED:
-		o->hooks.served(o->hooks.arg, t->hash, t->t_get);
+		o->hooks.served(o->hooks.arg, t->rcpt);
 		break;
 	}
 	talloc_free(t);
@@ -147,23 +147,21 @@ static void get_pubkey_of_http(struct outbox *o, const struct http_request *r, c
 struct transfer {
 	struct outbox *outbox;
 	uint64_t token;
-	uint8_t hash[32], t_get[32];
 };
 
 static size_t may_send_http(void *arg, uint64_t offset, size_t len)
 {
 	struct transfer *tr = arg;
-	bool last;
-	size_t n = offers_may_send_http(tr->outbox->offers, tr->token, len, &last);
+	uint64_t served;
+	size_t n = offers_may_send_http(tr->outbox->offers, tr->token, len, &served);
 
 	(void)offset;
-	if (last) {
+	if (served != 0) {
 		struct told *t = talloc_zero(NULL, struct told);
 
 		t->outbox = tr->outbox;
 		t->what = TOLD_SERVED;
-		memcpy(t->hash, tr->hash, 32);
-		memcpy(t->t_get, tr->t_get, 32);
+		t->rcpt = served;
 		tell_http(t);
 	}
 	return n;
@@ -174,15 +172,12 @@ static void transfer_closed_http(void *arg)
 	talloc_free(arg);
 }
 
-static void offer_file_http(struct outbox *o, const struct offers_pass *pass, const uint8_t hash[32],
-    const uint8_t t_get[32], struct http_answer *a)
+static void watch_transfer_http(struct outbox *o, const struct offers_pass *pass, struct http_answer *a)
 {
 	struct transfer *tr = talloc_zero(NULL, struct transfer);
 
 	tr->outbox = o;
 	tr->token = pass->token;
-	memcpy(tr->hash, hash, 32);
-	memcpy(tr->t_get, t_get, 32);
 	a->may_send = may_send_http;
 	a->closed = transfer_closed_http;
 	a->arg = tr;
@@ -221,7 +216,7 @@ static void get_outbox_http(struct outbox *o, const struct http_request *r, cons
 	a->fd = pass.fd;
 	a->size = pass.size;
 	if (!head)
-		offer_file_http(o, &pass, hash, t_get, a);
+		watch_transfer_http(o, &pass, a);
 }
 
 static const struct route {

@@ -22,8 +22,8 @@ struct outbox_hooks {
 	void (*notice)(void *arg, struct bytes value);
 	/* POST /nr: an nr value, unchecked; borrowed. */
 	void (*receipt)(void *arg, struct bytes value);
-	/* The whole of m' went out once under this T_get. */
-	void (*served)(void *arg, const uint8_t hash[32], const uint8_t t_get[32]);
+	/* The whole of m' went out once under this recipient's token. */
+	void (*served)(void *arg, uint64_t rcpt);
 	void *arg;
 };
 

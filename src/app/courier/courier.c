@@ -1,0 +1,219 @@
+/*
+ * A row comes off the agenda, is read from state.db, and its state says which
+ * step it needs: that is the whole courier. A step either ends in this turn,
+ * moves the row and puts it back on the agenda, or waits for a worker or the
+ * network and does so later. Nothing of it is remembered only in RAM.
+ */
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <talloc.h>
+
+#include "app/courier/state.h"
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/log.h"
+
+static void (*const rcpt_steps[])(struct courier *, struct rcpt *) = {
+	[RCPT_ACCEPTED]  = out_seal,
+	[RCPT_SEALED]    = out_resolve,
+	[RCPT_RESOLVED]  = out_offer,
+	[RCPT_OFFERED]   = sent_notify,
+	[RCPT_NOTIFIED]  = sent_wait,
+	[RCPT_DELIVERED] = sent_withdraw,
+	[RCPT_DECLINED]  = sent_withdraw,
+	[RCPT_EXPIRED]   = report_failure,
+	[RCPT_FAILED]    = report_failure,
+	[RCPT_CANCELLED] = sent_recall,
+};
+
+static void (*const notice_steps[])(struct courier *, struct notice *) = {
+	[NOTICE_NOTICED]  = in_head,
+	[NOTICE_FILED]    = in_fetch,
+	[NOTICE_HERE]     = in_receipt,
+	[NOTICE_DECLINED] = in_receipt,
+	[NOTICE_RECALLED] = NULL,
+	[NOTICE_LAPSED]   = NULL,
+	[NOTICE_SPOILT]   = NULL,
+};
+
+static void on_due(void *arg, enum agenda_kind kind, uint64_t id)
+{
+	struct courier *c = arg;
+	void *ctx = talloc_new(NULL);
+
+	if (kind == AGENDA_RCPT) {
+		struct rcpt *r = store_rcpt_find(c->parts.store, ctx, id);
+
+		if (r != NULL && (!r->done || r->state == RCPT_CANCELLED))
+			rcpt_steps[r->state](c, r);
+	} else {
+		struct notice *n = store_notice_find(c->parts.store, ctx, id);
+
+		if (n != NULL && !n->done && notice_steps[n->state] != NULL)
+			notice_steps[n->state](c, n);
+	}
+	talloc_free(ctx);
+}
+
+static void on_step_durable(void *arg, bool durable)
+{
+	char *step = arg;
+
+	if (durable) {
+		log_info("died on purpose after step=%s", step);
+		kill(getpid(), SIGKILL);
+	}
+	talloc_free(step);
+}
+
+void courier_step(struct courier *c, const char *step)
+{
+	if (c->settings.die_after != NULL && strcmp(c->settings.die_after, step) == 0)
+		store_when_durable(c->parts.store, on_step_durable, talloc_strdup(NULL, step));
+}
+
+int64_t courier_pause_ms(unsigned n, int64_t first_s, int64_t max_s)
+{
+	int64_t ms = first_s * 1000;
+
+	while (n-- > 1 && ms < max_s * 1000)
+		ms *= 2;
+	if (ms > max_s * 1000)
+		ms = max_s * 1000;
+	return ms - ms / 20 + (int64_t)(random_u64() % (uint64_t)(ms / 10 + 1));
+}
+
+void rcpt_move(struct courier *c, struct rcpt *r, enum rcpt_state state, const char *reason)
+{
+	char *text = talloc_asprintf(r, "%s%s%s", rcpt_state_name(state), reason[0] ? ": " : "", reason);
+
+	r->state = state;
+	r->since_ms = r->due_ms = clock_now_ms();
+	r->tries = 0;
+	r->reason = reason;
+	store_rcpt_save(c->parts.store, r);
+	store_rcpt_log(c->parts.store, r->id, text);
+	log_info("letter=%llu rcpt=%llu state=%s", (unsigned long long)r->letter, (unsigned long long)r->id,
+	    rcpt_state_name(state));
+	agenda_set(c->agenda, AGENDA_RCPT, r->id, r->due_ms);
+	courier_step(c, rcpt_state_name(state));
+}
+
+void rcpt_again(struct courier *c, struct rcpt *r, const char *reason, int64_t first_s, int64_t max_s)
+{
+	if (reason[0] != '\0' && strcmp(r->reason, reason) != 0)
+		store_rcpt_log(c->parts.store, r->id, reason);
+	r->reason = reason;
+	r->due_ms = clock_now_ms() + courier_pause_ms(++r->tries, first_s, max_s);
+	store_rcpt_save(c->parts.store, r);
+	agenda_set(c->agenda, AGENDA_RCPT, r->id, r->due_ms);
+}
+
+void notice_move(struct courier *c, struct notice *n, enum notice_state state, const char *reason)
+{
+	n->state = state;
+	n->due_ms = clock_now_ms();
+	n->tries = 0;
+	n->reason = reason;
+	store_notice_save(c->parts.store, n);
+	log_info("notice=%llu state=%s", (unsigned long long)n->id, notice_state_name(state));
+	agenda_set(c->agenda, AGENDA_NOTICE, n->id, n->due_ms);
+	courier_step(c, notice_state_name(state));
+}
+
+void notice_again(struct courier *c, struct notice *n, const char *reason, int64_t first_s, int64_t max_s)
+{
+	n->reason = reason;
+	n->due_ms = clock_now_ms() + courier_pause_ms(++n->tries, first_s, max_s);
+	store_notice_save(c->parts.store, n);
+	agenda_set(c->agenda, AGENDA_NOTICE, n->id, n->due_ms);
+}
+
+/* Rows are due at once after a start: what was put or offered before is gone with the old process. */
+static void recover_rcpts(struct courier *c)
+{
+	static const enum rcpt_state at_once[] = { RCPT_OFFERED, RCPT_NOTIFIED, RCPT_CANCELLED };
+	void *ctx = talloc_new(NULL);
+	int64_t now = clock_now_ms();
+	size_t n;
+	struct rcpt **posted = store_rcpt_posted(c->parts.store, ctx, now / 1000, &n);
+
+	for (size_t i = 0; i < n; i++)
+		agenda_set(c->agenda, AGENDA_RCPT, posted[i]->id, now);
+	for (int state = RCPT_ACCEPTED; state <= RCPT_FAILED; state++) {
+		struct rcpt **rows = store_rcpt_due(c->parts.store, ctx, (enum rcpt_state)state, INT64_MAX, SIZE_MAX, &n);
+		bool now_due = false;
+
+		for (size_t i = 0; i < sizeof(at_once) / sizeof(at_once[0]); i++)
+			now_due |= at_once[i] == (enum rcpt_state)state;
+		for (size_t i = 0; i < n; i++)
+			agenda_set(c->agenda, AGENDA_RCPT, rows[i]->id, now_due ? now : rows[i]->due_ms);
+	}
+	talloc_free(ctx);
+}
+
+static void recover_notices(struct courier *c)
+{
+	void *ctx = talloc_new(NULL);
+
+	for (int state = NOTICE_NOTICED; state <= NOTICE_SPOILT; state++) {
+		bool receipt = state == NOTICE_HERE || state == NOTICE_DECLINED;
+		size_t n;
+		struct notice **rows = store_notice_due(c->parts.store, ctx, (enum notice_state)state, INT64_MAX, SIZE_MAX, &n);
+
+		for (size_t i = 0; i < n; i++)
+			agenda_set(c->agenda, AGENDA_NOTICE, rows[i]->id, receipt ? clock_now_ms() : rows[i]->due_ms);
+	}
+	talloc_free(ctx);
+}
+
+struct courier *courier_new(const struct courier_settings *settings, const struct courier_hooks *hooks)
+{
+	struct courier *c = talloc_zero(NULL, struct courier);
+
+	c->settings = *settings;
+	c->hooks = *hooks;
+	c->lanes = lanes_new();
+	c->pulls = pulls_new();
+	return c;
+}
+
+void courier_start(struct courier *c, const struct courier_parts *parts)
+{
+	c->parts = *parts;
+	c->agenda = agenda_new(parts->loop, on_due, c);
+	in_watch(c);
+	recover_rcpts(c);
+	recover_notices(c);
+}
+
+void courier_stop(struct courier *c)
+{
+	if (c->agenda == NULL)
+		return;
+	store_unwatch(c->parts.store, c);
+	agenda_free(&c->agenda);
+	c->stopped = true;
+}
+
+void courier_free(struct courier **cp)
+{
+	struct courier *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	out_stop(c);
+	lanes_free(&c->lanes);
+	pulls_free(&c->pulls);
+	agenda_free(&c->agenda);
+	talloc_free(c);
+}
+
+void courier_tick(struct courier *c)
+{
+	agenda_tick(c->agenda);
+	resolve_tick(c->parts.resolve);
+}

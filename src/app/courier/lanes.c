@@ -1,0 +1,347 @@
+/*
+ * A notification costs a gpg process whatever its size, and several fit into
+ * one message. So a lane per address gathers its recipients: one that is
+ * alone goes at once; while more of them are being sealed, a few are waited
+ * for. p is made here, and written with the octets that carry it before
+ * anybody can see them (protocol.md section 4, step 3).
+ */
+#include <string.h>
+
+#include <talloc.h>
+#include <uthash.h>
+
+#include "app/courier/state.h"
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/log.h"
+
+/* As many as usually fit into one value; batches under way for one address. */
+enum { GATHER = 4, BATCHES_MAX = 2 };
+
+struct member {
+	uint64_t rcpt;
+	enum lane_stage stage;
+	UT_hash_handle hh;
+};
+
+struct lane {
+	char *address;
+	struct member *members;
+	size_t n[N_LANE_STAGES];
+	size_t n_batches;
+	UT_hash_handle hh;
+};
+
+/* Records on a worker. */
+struct batch {
+	uint64_t ticket;
+	char *address;
+	size_t n;
+	struct { uint64_t rcpt; uint8_t secret[32]; int64_t issued_s, expires_s; } rows[LIMIT_NS_RECORDS];
+	UT_hash_handle hh;
+};
+
+struct lanes {
+	struct lane *lanes;
+	struct batch *batches;
+	uint64_t last_ticket;
+};
+
+struct lanes *lanes_new(void)
+{
+	return talloc_zero(NULL, struct lanes);
+}
+
+static void lane_maybe_free(struct lanes *ls, struct lane *lane)
+{
+	if (lane->members != NULL || lane->n_batches > 0)
+		return;
+	HASH_DELETE(hh, ls->lanes, lane);
+	talloc_free(lane);
+}
+
+static void member_drop(struct lane *lane, struct member *m)
+{
+	lane->n[m->stage]--;
+	HASH_DELETE(hh, lane->members, m);
+	talloc_free(m);
+}
+
+void lanes_free(struct lanes **lp)
+{
+	struct lanes *ls = *lp;
+	struct lane *lane, *next_lane;
+	struct member *m, *next_member;
+	struct batch *b, *next_batch;
+
+	*lp = NULL;
+	if (ls == NULL)
+		return;
+	HASH_ITER(hh, ls->lanes, lane, next_lane) {
+		HASH_ITER(hh, lane->members, m, next_member)
+			member_drop(lane, m);
+		lane->n_batches = 0;
+		lane_maybe_free(ls, lane);
+	}
+	HASH_ITER(hh, ls->batches, b, next_batch) {
+		HASH_DELETE(hh, ls->batches, b);
+		talloc_free(b);
+	}
+	talloc_free(ls);
+}
+
+static struct lane *lane_find(struct lanes *ls, const char *address)
+{
+	struct lane *lane;
+
+	HASH_FIND_STR(ls->lanes, address, lane);
+	return lane;
+}
+
+static struct lane *lane_get(struct lanes *ls, const char *address)
+{
+	struct lane *lane = lane_find(ls, address);
+
+	if (lane == NULL) {
+		lane = talloc_zero(ls, struct lane);
+		lane->address = talloc_strdup(lane, address);
+		HASH_ADD_KEYPTR(hh, ls->lanes, lane->address, strlen(lane->address), lane);
+	}
+	return lane;
+}
+
+/* What the ns says of this message to this recipient; below ctx. NULL when he is not resolved any more. */
+static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, uint8_t secret[32])
+{
+	struct ns *ns = talloc_zero(ctx, struct ns);
+	struct rcpt *r = store_rcpt_find(c->parts.store, ns, id);
+
+	if (r == NULL || r->state != RCPT_RESOLVED)
+		return NULL;
+	struct letter *l = store_letter_find(c->parts.store, ns, r->letter);
+	struct content *content = store_content_find(c->parts.store, ns, l->content);
+
+	random_fill(secret, 32);
+	snprintf(ns->from, sizeof(ns->from), "%s", c->settings.address);
+	snprintf(ns->to, sizeof(ns->to), "%s", r->address);
+	memcpy(ns->hash, l->hash, 32);
+	memcpy(ns->digest, content->digest, 32);
+	memcpy(ns->key, l->key, 32);
+	memcpy(ns->secret, secret, 32);
+	ns->sealed_size = l->sealed_size;
+	ns->size = content->size;
+	ns->issued_s = clock_now_s();
+	ns->expires_s = ns->issued_s + c->settings.validity_s;
+	for (ns->n_urls = 0; ns->n_urls < c->settings.n_urls && ns->n_urls < LIMIT_URLS; ns->n_urls++)
+		ns->urls[ns->n_urls] = c->settings.urls[ns->n_urls];
+	ns->group = c->settings.group;
+	if (!store_rcpt_knows_us(c->parts.store, r->address))
+		ns->sender_key = resolve_own_key(c->parts.resolve);
+	ns->has_head = l->has_head;
+	memcpy(ns->head_hash, l->head_hash, 32);
+	ns->head_size = l->head_size;
+	if (!l->has_head)
+		ns->skeleton = (struct skeleton){ content->skeleton, content->parts };
+	return ns;
+}
+
+static void batch_start(struct courier *c, struct lane *lane, const char *fpr)
+{
+	const struct ns *ns[LIMIT_NS_RECORDS];
+	struct batch *b = talloc_zero(c->lanes, struct batch);
+	struct member *m, *next;
+
+	b->ticket = ++c->lanes->last_ticket;
+	b->address = talloc_strdup(b, lane->address);
+	HASH_ITER(hh, lane->members, m, next) {
+		if (m->stage != LANE_READY || b->n == LIMIT_NS_RECORDS)
+			continue;
+		ns[b->n] = compose(c, b, m->rcpt, b->rows[b->n].secret);
+		if (ns[b->n] == NULL) {
+			member_drop(lane, m);
+			continue;
+		}
+		b->rows[b->n].rcpt = m->rcpt;
+		b->rows[b->n].issued_s = ns[b->n]->issued_s;
+		b->rows[b->n].expires_s = ns[b->n]->expires_s;
+		lane->n[LANE_READY]--;
+		lane->n[m->stage = LANE_MAKING]++;
+		b->n++;
+	}
+	if (b->n == 0) {
+		talloc_free(b);
+		return;
+	}
+	HASH_ADD(hh, c->lanes->batches, ticket, sizeof(b->ticket), b);
+	lane->n_batches++;
+	notify_make(c->parts.notify, fpr, ns, b->n, b->ticket);
+}
+
+/* Our own key must be known before the first notice can carry it. */
+static bool can_make(struct courier *c, const struct lane *lane)
+{
+	size_t coming = lane->n[LANE_COMING] + lane->n[LANE_ASKING];
+
+	return lane->n[LANE_READY] > 0 && lane->n_batches < BATCHES_MAX &&
+	    (coming == 0 || lane->n[LANE_READY] >= GATHER) && resolve_own_key(c->parts.resolve).len > 0;
+}
+
+static void each_ready_again(struct courier *c, struct lane *lane, const char *reason)
+{
+	struct member *m, *next;
+
+	HASH_ITER(hh, lane->members, m, next) {
+		struct rcpt *r = m->stage == LANE_READY ? store_rcpt_find(c->parts.store, NULL, m->rcpt) : NULL;
+
+		if (m->stage != LANE_READY)
+			continue;
+		member_drop(lane, m);
+		if (r != NULL && r->state == RCPT_RESOLVED)
+			rcpt_again(c, r, reason, 1, 600);
+		talloc_free(r);
+	}
+}
+
+static void lane_run(struct courier *c, struct lane *lane)
+{
+	void *ctx = talloc_new(NULL);
+
+	if (can_make(c, lane)) {
+		struct contact *to = store_contact_find(c->parts.store, ctx, lane->address);
+
+		if (to != NULL && to->fpr[0] != '\0' && to->trust != TRUST_CONFLICT)
+			batch_start(c, lane, to->fpr);
+		else
+			each_ready_again(c, lane, "the key is not settled");
+	} else if (lane->n[LANE_READY] > 0 && resolve_own_key(c->parts.resolve).len == 0) {
+		each_ready_again(c, lane, "our own descriptor is not signed yet");
+	}
+	lane_maybe_free(c->lanes, lane);
+	talloc_free(ctx);
+}
+
+void lanes_set(struct courier *c, const char *address, uint64_t rcpt, enum lane_stage stage)
+{
+	struct lane *lane = lane_get(c->lanes, address);
+	struct member *m;
+
+	HASH_FIND(hh, lane->members, &rcpt, sizeof(rcpt), m);
+	if (m == NULL) {
+		m = talloc_zero(lane, struct member);
+		m->rcpt = rcpt;
+		HASH_ADD(hh, lane->members, rcpt, sizeof(m->rcpt), m);
+	} else {
+		lane->n[m->stage]--;
+	}
+	lane->n[m->stage = stage]++;
+	if (stage == LANE_READY)
+		lane_run(c, lane);
+}
+
+void lanes_drop(struct courier *c, const char *address, uint64_t rcpt)
+{
+	struct lane *lane = lane_find(c->lanes, address);
+	struct member *m = NULL;
+
+	if (lane != NULL)
+		HASH_FIND(hh, lane->members, &rcpt, sizeof(rcpt), m);
+	if (m == NULL)
+		return;
+	member_drop(lane, m);
+	lane_run(c, lane);
+}
+
+void lanes_each_asking(struct courier *c, const char *address,
+    void (*each)(struct courier *, struct rcpt *, enum outcome, const char *reason), enum outcome res, const char *reason)
+{
+	struct lane *lane = lane_find(c->lanes, address);
+	void *ctx = talloc_new(NULL);
+	size_t n = 0;
+
+	if (lane != NULL && lane->n[LANE_ASKING] > 0) {
+		uint64_t *ids = talloc_array(ctx, uint64_t, lane->n[LANE_ASKING]);
+		struct member *m, *next;
+
+		HASH_ITER(hh, lane->members, m, next)
+			if (m->stage == LANE_ASKING)
+				ids[n++] = m->rcpt;
+		/* each() may end the lane: from here on by id. */
+		for (size_t i = 0; i < n; i++) {
+			struct rcpt *r = store_rcpt_find(c->parts.store, ctx, ids[i]);
+
+			if (r != NULL && r->state == RCPT_SEALED)
+				each(c, r, res, reason);
+			else
+				lanes_drop(c, address, ids[i]);
+		}
+	}
+	talloc_free(ctx);
+}
+
+/* The row gets its p and the octets that carry it; one cancelled meanwhile is recalled with them. */
+static void take_posting(struct courier *c, const struct batch *b, size_t i, uint64_t posting)
+{
+	struct rcpt *r = store_rcpt_find(c->parts.store, b, b->rows[i].rcpt);
+
+	lanes_drop(c, b->address, b->rows[i].rcpt);
+	if (r == NULL || (r->state != RCPT_RESOLVED && r->state != RCPT_CANCELLED))
+		return;
+	memcpy(r->secret, b->rows[i].secret, sizeof(r->secret));
+	r->posting = posting;
+	r->issued_s = b->rows[i].issued_s;
+	r->expires_s = b->rows[i].expires_s;
+	if (r->state == RCPT_RESOLVED) {
+		rcpt_move(c, r, RCPT_OFFERED, "");
+		out_show(c, r->letter);
+	} else {
+		store_rcpt_save(c->parts.store, r);
+		agenda_set(c->agenda, AGENDA_RCPT, r->id, clock_now_ms());
+	}
+}
+
+static void again(struct courier *c, const struct batch *b, size_t i, enum outcome res, const char *reason)
+{
+	struct rcpt *r = store_rcpt_find(c->parts.store, b, b->rows[i].rcpt);
+
+	if (r == NULL || r->state != RCPT_RESOLVED) {
+		lanes_drop(c, b->address, b->rows[i].rcpt);
+	} else if (res == OK) {
+		lanes_set(c, b->address, r->id, LANE_READY);
+	} else {
+		lanes_drop(c, b->address, r->id);
+		if (res == RETRY)
+			rcpt_again(c, r, reason, 5, 1800);
+		else
+			rcpt_move(c, r, RCPT_FAILED, reason);
+	}
+}
+
+void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct bytes value, size_t n, const char *reason)
+{
+	struct courier *c = courier;
+	struct posting posting = { .value = value };
+	struct batch *b;
+
+	HASH_FIND(hh, c->lanes->batches, &ticket, sizeof(ticket), b);
+	if (b == NULL || c->agenda == NULL)
+		return;
+	HASH_DELETE(hh, c->lanes->batches, b);
+	lane_get(c->lanes, b->address)->n_batches--;
+	if (res == OK) {
+		posting.address = b->address;
+		for (size_t i = 0; i < n; i++)
+			if (b->rows[i].expires_s > posting.expires_s)
+				posting.expires_s = b->rows[i].expires_s;
+		store_posting_add(c->parts.store, &posting);
+	} else {
+		log_warn("notification=failed why=\"%s\"", reason);
+	}
+	for (size_t i = 0; i < b->n; i++) {
+		if (res == OK && i < n)
+			take_posting(c, b, i, posting.id);
+		else
+			again(c, b, i, res, reason);
+	}
+	lane_run(c, lane_get(c->lanes, b->address));
+	talloc_free(b);
+}
