@@ -11,6 +11,10 @@ EXTRA_DIST += tests/peers/README tests/peers/run tests/peers/peers.py tests/peer
 	tests/peers/test_away.py tests/peers/test_cancel.py tests/peers/test_clients.py tests/peers/test_crash.py \
 	tests/peers/test_ctl.py tests/peers/test_expiry.py tests/peers/test_mail.py tests/peers/test_open.py \
 	tests/peers/test_secret.py
+noinst_PROGRAMS += tests/peers/dht-values
+tests_peers_dht_values_SOURCES = tests/peers/dht-values.c
+tests_peers_dht_values_LDADD = $(LIB_DHT)
+
 EXTRA_DIST += tests/bench/README tests/bench/run
 
 # The slow ones. Each variant is built in a folder of its own below this one.

@@ -10,8 +10,6 @@
  * Files go out by sendfile without TLS. With TLS libevent would map them as a
  * whole, so they are fed in blocks, in order with what else is written.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,6 @@
  * What was taken and not yet run stays in the door until its turn comes: that
  * is how a door that closes in between knows what to drop.
  */
-#include <config.h>
-
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>

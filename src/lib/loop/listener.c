@@ -4,8 +4,6 @@
  * and again; then we look away for half a second. Sockets of systemd's are
  * never closed: a listener made anew after a reload finds them again.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

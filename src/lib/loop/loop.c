@@ -5,8 +5,6 @@
  * What a hook starts (a timer of 0 ms, a post, output) is ready at once for
  * libevent, so the next turn does not sleep.
  */
-#include <config.h>
-
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/queue.h>

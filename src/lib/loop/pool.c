@@ -3,8 +3,6 @@
  * never full. At the end the workers are joined first, then the door and the
  * queues are emptied: each job ends in done() or in drop(), and in one only.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>

@@ -2,8 +2,6 @@
  * Addresses of sockets, as text and back. "HOST:PORT" is split at the last
  * colon, so a V6 address needs its brackets.
  */
-#include <config.h>
-
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>

@@ -4,8 +4,6 @@
  * its user once and is content from then on. No sessions are kept: nobody is
  * in such a hurry here, and tickets would need a key to look after.
  */
-#include <config.h>
-
 #include <ctype.h>
 #include <netinet/in.h>
 #include <string.h>
