@@ -11,8 +11,6 @@
  * agent	 takes these limits off again: the first gpg starts the agent,
  *		 and it has to outlive all of them.
  */
-#include "config.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,6 @@
  * a signing subkey and the class of a signature. Both are in VALIDSIG, so we
  * listen to the status lines ourselves.
  */
-#include "config.h"
-
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
