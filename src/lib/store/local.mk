@@ -25,8 +25,25 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/watch.c
 EXTRA_DIST += src/lib/store/README
 
-STORE_TESTS = tests/unit/test_store_mailbox
+STORE_TESTS = \
+	tests/unit/test_store_full \
+	tests/unit/test_store_letter \
+	tests/unit/test_store_mailbox \
+	tests/unit/test_store_notice \
+	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
+tests_unit_test_store_full_SOURCES = tests/unit/test_store_full.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_full_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_full_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_letter_SOURCES = tests/unit/test_store_letter.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_letter_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_letter_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_mailbox_SOURCES = tests/unit/test_store_mailbox.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_mailbox_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_mailbox_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_notice_SOURCES = tests/unit/test_store_notice.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_notice_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_notice_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_turn_SOURCES = tests/unit/test_store_turn.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_turn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_turn_LDADD = $(LIB_STORE) $(CHECK_LIBS)
