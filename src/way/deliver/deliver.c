@@ -68,14 +68,6 @@ static void own_work(void *arg)
 	m->res = files_put(files_fanout(m, m->inbox, m->digest), m->octets, &m->err);
 }
 
-static void own_durable(void *arg, bool durable)
-{
-	struct own_message *m = arg;
-
-	m->done(m->arg, m->id, durable);
-	talloc_free(m);
-}
-
 static void own_done(void *arg)
 {
 	struct own_message *m = arg;
@@ -87,13 +79,12 @@ static void own_done(void *arg)
 		.internal_ms = clock_now_ms(),
 	};
 
-	if (m->res == OK) {
+	if (m->res == OK)
 		deliver_file(d, store_mailbox_standard(d->store, BOX_INBOX), &item, &content);
-		store_when_durable(d->store, own_durable, m);
-		return;
-	}
-	log_err("notice to the user not filed: %s", m->err.text);
-	own_durable(m, false);
+	else
+		log_err("notice to the user not filed: %s", m->err.text);
+	m->done(m->arg, m->id, m->res == OK);
+	talloc_free(m);
 }
 
 static void own_drop(void *arg)

@@ -37,7 +37,8 @@ uint64_t deliver_file(struct deliver *, struct mailbox *, const struct deliver_i
 
 /*
  * A whole message of our own (a DSN, a notice): written, scanned and filed in
- * INBOX. done(arg, id, ok) after it is durable, never from inside.
+ * INBOX. done(arg, id, ok) is called when it is filed, in the same transaction,
+ * never from inside.
  */
 void deliver_own(struct deliver *, struct bytes message, uint64_t id, void (*done)(void *arg, uint64_t id, bool ok), void *arg);
 

@@ -1,0 +1,486 @@
+/*
+ * The receiving side: noticed -> filed -> here or declined -> done. A message
+ * is filed only when its skeleton is here; its body comes when somebody opens
+ * it, or before it would be lost; the receipt is repeated until its sender
+ * proves that he heard it.
+ */
+#include <string.h>
+
+#include <talloc.h>
+
+#include "app/courier/state.h"
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/log.h"
+#include "lib/mail/addr.h"
+#include "lib/mail/value.h"
+#include "lib/mime/header.h"
+
+enum {
+	HEAD_FIRST_S = 5, HEAD_MAX_S = 1800,
+	FETCH_FIRST_S = 30, FETCH_MAX_S = 3600,
+	RECEIPT_FIRST_S = 1, RECEIPT_MAX_S = 3600,
+	RECEIPT_LIFE_S = 2 * 86400,	/* after Expires (protocol.md section 4, step 6) */
+};
+
+/* The sender's URLs: those of the notice, then those of his descriptor. */
+static const char *urls_of(struct courier *c, const void *ctx, const struct notice *n)
+{
+	struct contact *from = store_contact_find(c->parts.store, ctx, n->from);
+
+	if (strcmp(n->from, c->settings.address) == 0)
+		return c->settings.own_url;
+	if (from == NULL || from->urls[0] == '\0' || strcmp(from->urls, n->urls) == 0)
+		return n->urls;
+	/* The descriptor is the younger of the two when the peer has moved. */
+	return talloc_asprintf(ctx, "%s%s%s", from->urls, n->urls[0] ? "\n" : "", n->urls);
+}
+
+struct fetch_order *in_order(struct courier *c, const void *ctx, const struct notice *n)
+{
+	struct fetch_order *o = talloc_zero(ctx, struct fetch_order);
+
+	o->id = n->id;
+	o->fpr = n->fpr;
+	o->urls = urls_of(c, o, n);
+	o->friend_address = strcmp(n->from, c->settings.address) == 0;
+	memcpy(o->hash, n->hash, 32);
+	memcpy(o->digest, n->digest, 32);
+	memcpy(o->key, n->key, 32);
+	proof_make(PROOF_GET, n->secret, n->hash, o->t_get);
+	o->sealed_size = n->sealed_size;
+	o->size = n->size;
+	memcpy(o->head_hash, n->head_hash, 32);
+	o->head_size = n->head_size;
+	return o;
+}
+
+static const char *trust_keyword(struct courier *c, const void *ctx, const char *address)
+{
+	struct contact *from = store_contact_find(c->parts.store, ctx, address);
+
+	if (from != NULL && from->trust == TRUST_VERIFIED)
+		return "$Verified";
+	if (from != NULL && from->trust == TRUST_GROUP)
+		return "$Group";
+	return "$FirstUse";
+}
+
+/* Header From is one mailbox, and it is the signer's address (section 6). */
+static bool is_from_signer(const struct notice *n, const struct mime *mime)
+{
+	void *ctx = talloc_new(NULL);
+	size_t n_parts, n_mailboxes = 0;
+	struct bytes header = mime_header(mime, mime_parts(mime, &n_parts));
+	char *value = header_get(ctx, header, "From");
+	char *mailbox = value != NULL ? header_mailbox(ctx, value, &n_mailboxes) : NULL;
+	char address[LIMIT_ADDRESS + 1];
+	bool same = mailbox != NULL && n_mailboxes == 1 && addr_parse_base(mailbox, address) == 0 &&
+	    strcmp(address, n->from) == 0;
+
+	talloc_free(ctx);
+	return same;
+}
+
+struct structure {
+	const struct mime *mime;
+	const char *envelope, *body, *bodystructure;
+};
+
+static void file(struct courier *c, struct notice *n, const struct structure *s, enum place place)
+{
+	struct deliver_item item = {
+		.digest = n->digest, .size = n->size, .place = place, .mime = s->mime, .envelope = s->envelope,
+		.body = s->body, .bodystructure = s->bodystructure, .internal_ms = clock_now_ms(),
+		.keywords = { trust_keyword(c, n, n->from) },
+	};
+
+	deliver_file(c->parts.deliver, store_mailbox_standard(c->parts.store, BOX_INBOX), &item, &n->content);
+}
+
+static void spoil(struct courier *c, struct notice *n, const char *reason)
+{
+	log_warn("notice=%llu state=spoilt from=%s why=\"%s\"", (unsigned long long)n->id, n->from, reason);
+	n->done = true;
+	notice_move(c, n, NOTICE_SPOILT, reason);
+}
+
+/* The skeleton is here: the message appears. */
+static void file_skeleton(struct courier *c, struct notice *n, const struct structure *s)
+{
+	if (!is_from_signer(n, s->mime)) {
+		spoil(c, n, "its From is not the address that signed it");
+		return;
+	}
+	file(c, n, s, PLACE_NONE);
+	n->wanted = n->size <= c->settings.prefetch;
+	notice_move(c, n, NOTICE_FILED, "");
+}
+
+static char *join_urls(const void *ctx, const struct ns *ns)
+{
+	char *all = talloc_strdup(ctx, "");
+
+	for (size_t i = 0; i < ns->n_urls; i++)
+		all = talloc_asprintf_append_buffer(all, "%s%s", i > 0 ? "\n" : "", ns->urls[i]);
+	return all;
+}
+
+static struct notice *notice_from(const void *ctx, const struct ns *ns, const char *fpr)
+{
+	struct notice *n = talloc_zero(ctx, struct notice);
+
+	memcpy(n->from, ns->from, sizeof(n->from));
+	n->fpr = fpr;
+	memcpy(n->hash, ns->hash, 32);
+	memcpy(n->digest, ns->digest, 32);
+	memcpy(n->key, ns->key, 32);
+	memcpy(n->secret, ns->secret, 32);
+	n->sealed_size = ns->sealed_size;
+	n->size = ns->size;
+	n->issued_s = ns->issued_s;
+	n->expires_s = ns->expires_s;
+	n->heard_ms = n->due_ms = clock_now_ms();
+	n->urls = join_urls(n, ns);
+	n->group = ns->group != NULL ? ns->group : "";
+	n->has_head = ns->has_head;
+	memcpy(n->head_hash, ns->head_hash, 32);
+	n->head_size = ns->head_size;
+	n->reason = "";
+	return n;
+}
+
+/* We have it already: tell its sender once more how it stands. */
+static void answer_again(struct courier *c, struct notice *n)
+{
+	if (n->state != NOTICE_HERE && n->state != NOTICE_DECLINED)
+		return;
+	n->done = false;
+	n->tries = 0;
+	store_notice_save(c->parts.store, n);
+	agenda_set(c->agenda, AGENDA_NOTICE, n->id, clock_now_ms());
+}
+
+static void take_notice(struct courier *c, const void *ctx, const struct notify_item *item, const char *fpr)
+{
+	struct notice *n = store_notice_of(c->parts.store, ctx, item->ns->hash, item->ns->from);
+	struct structure s = { item->mime, item->envelope, item->body, item->bodystructure };
+
+	if (n != NULL) {
+		answer_again(c, n);
+		return;
+	}
+	if (clock_now_s() >= item->ns->expires_s)
+		return;
+	n = notice_from(ctx, item->ns, fpr);
+	store_notice_add(c->parts.store, n);
+	log_info("notice=%llu state=noticed from=%s size=%llu", (unsigned long long)n->id, n->from,
+	    (unsigned long long)n->size);
+	courier_step(c, "noticed");
+	if (item->mime != NULL)
+		file_skeleton(c, n, &s);
+	else
+		agenda_set(c->agenda, AGENDA_NOTICE, n->id, n->due_ms);
+}
+
+bool courier_on_heard(void *courier, const struct notify_heard *heard)
+{
+	struct courier *c = courier;
+	void *ctx = talloc_new(NULL);
+	const char *from = heard->items[0].ns->from;
+	bool good = c->agenda != NULL && resolve_pin(c->parts.resolve, from, heard->fpr);
+
+	for (size_t i = 0; good && i < heard->n; i++)
+		take_notice(c, ctx, &heard->items[i], heard->fpr);
+	talloc_free(ctx);
+	return good;
+}
+
+static bool is_expired(const struct notice *n)
+{
+	return clock_now_s() >= n->expires_s;
+}
+
+static void lapse(struct courier *c, struct notice *n)
+{
+	if (n->content != 0)
+		store_content_set_keywords(c->parts.store, n->content, store_keyword(c->parts.store, "$Expired"), 0);
+	n->done = true;
+	notice_move(c, n, NOTICE_LAPSED, "it was not pulled before its sender let it go");
+}
+
+/* noticed: the head object brings the skeleton; without one the whole message is pulled first. */
+void in_head(struct courier *c, struct notice *n)
+{
+	if (is_expired(n))
+		lapse(c, n);
+	else if (n->wanted)
+		fetch_body(c->parts.fetch, in_order(c, n, n));
+	else
+		fetch_head(c->parts.fetch, in_order(c, n, n));
+}
+
+static bool is_recalled(const struct notice *n, struct bytes recalls)
+{
+	uint8_t t_recall[32];
+	bool found = false;
+
+	proof_make(PROOF_RECALL, n->secret, n->hash, t_recall);
+	for (size_t at = 0; at + 32 <= recalls.len; at += 32)
+		found |= secret_equal(recalls.data + at, t_recall, 32);
+	return found;
+}
+
+static void expunge_all(struct courier *c, const void *ctx, uint64_t content)
+{
+	size_t n;
+	uint64_t *ids = store_message_of_content(c->parts.store, ctx, content, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct mailbox *box;
+		uint32_t uid;
+
+		if (store_message_locate(c->parts.store, ids[i], &box, &uid))
+			store_message_expunge(c->parts.store, box, uid);
+	}
+}
+
+/* Its sender took it back, and proved that it is he: the entry goes. */
+static void recall(struct courier *c, struct notice *n)
+{
+	uint64_t content = n->content;
+
+	fetch_forget(c->parts.fetch, n->id);
+	agenda_drop(c->agenda, AGENDA_NOTICE, n->id);
+	n->content = 0;
+	n->done = true;
+	notice_move(c, n, NOTICE_RECALLED, "its sender took it back");
+	pulls_answer(c, n->id, REJECT, "The sender has taken this message back.");
+	if (content != 0) {
+		expunge_all(c, n, content);
+		store_content_sweep(c->parts.store, content);
+	}
+}
+
+void courier_on_recalled(void *courier, const uint8_t proof[32])
+{
+	struct courier *c = courier;
+	void *ctx = talloc_new(NULL);
+	struct notice *n = c->agenda != NULL ? store_notice_of_recall(c->parts.store, ctx, proof) : NULL;
+
+	if (n != NULL && (n->state == NOTICE_NOTICED || n->state == NOTICE_FILED))
+		recall(c, n);
+	talloc_free(ctx);
+}
+
+void courier_on_head(void *courier, const struct fetch_result *result)
+{
+	struct courier *c = courier;
+	void *ctx = talloc_new(NULL);
+	struct notice *n = c->agenda != NULL ? store_notice_find(c->parts.store, ctx, result->id) : NULL;
+	struct structure s = { result->mime, result->envelope, result->body, result->bodystructure };
+
+	if (n == NULL || n->state != NOTICE_NOTICED) {
+		/* It went its way meanwhile. */
+	} else if (is_recalled(n, result->recalls)) {
+		recall(c, n);
+	} else if (result->res == OK && result->mime != NULL) {
+		file_skeleton(c, n, &s);
+	} else if (result->res == OK) {
+		n->wanted = true;
+		notice_again(c, n, "", 0, 0);
+	} else if (result->res == REJECT) {
+		spoil(c, n, result->reason);
+	} else {
+		notice_again(c, n, result->reason, HEAD_FIRST_S, HEAD_MAX_S);
+	}
+	talloc_free(ctx);
+}
+
+/* When its life is three quarters over it is pulled unasked (policy.rescue). */
+static int64_t rescue_s(struct courier *c, const struct notice *n)
+{
+	return c->settings.rescue ? n->issued_s + (n->expires_s - n->issued_s) * 3 / 4 : INT64_MAX;
+}
+
+void in_fetch(struct courier *c, struct notice *n)
+{
+	int64_t rescue = rescue_s(c, n);
+
+	if (is_expired(n) && !pulls_are_waiting(c, n->id)) {
+		lapse(c, n);
+	} else if (n->wanted || clock_now_s() >= rescue || pulls_are_waiting(c, n->id)) {
+		fetch_body(c->parts.fetch, in_order(c, n, n));
+	} else {
+		n->due_ms = (rescue < n->expires_s ? rescue : n->expires_s) * 1000;
+		agenda_set(c->agenda, AGENDA_NOTICE, n->id, n->due_ms);
+	}
+}
+
+/* Is what was pulled what was filed? Then ENVELOPE, BODYSTRUCTURE and all else stay true. */
+static bool is_as_filed(struct courier *c, const struct notice *n, const struct fetch_result *result)
+{
+	struct content *filed = store_content_find(c->parts.store, n, n->content);
+
+	return filed != NULL && bytes_equal(filed->skeleton, mime_skeleton(result->mime)) &&
+	    strcmp(filed->parts, mime_parts_text(result->mime)) == 0;
+}
+
+static void keep_body(struct courier *c, struct notice *n)
+{
+	uint64_t remote = store_keyword(c->parts.store, "$Remote") | store_keyword(c->parts.store, "$Expired");
+
+	n->done = false;
+	store_content_set_place(c->parts.store, n->content, PLACE_INBOX);
+	store_content_set_keywords(c->parts.store, n->content, 0, remote);
+	notice_move(c, n, NOTICE_HERE, "");
+	pulls_answer(c, n->id, OK, "");
+}
+
+/* The sender announced another structure than he sent: never edited, but filed anew. */
+static void file_anew(struct courier *c, struct notice *n, const struct structure *s)
+{
+	uint64_t old = n->content;
+
+	log_warn("notice=%llu from=%s why=\"its structure was announced wrongly\"", (unsigned long long)n->id, n->from);
+	n->content = 0;
+	file(c, n, s, PLACE_INBOX);
+	notice_move(c, n, NOTICE_HERE, "");
+	expunge_all(c, n, old);
+	store_content_sweep(c->parts.store, old);
+	pulls_answer(c, n->id, REJECT, "This message was announced wrongly by its sender and has been filed anew.");
+}
+
+static void take_body(struct courier *c, struct notice *n, const struct fetch_result *result)
+{
+	struct structure s = { result->mime, result->envelope, result->body, result->bodystructure };
+
+	if (n->state == NOTICE_NOTICED && is_from_signer(n, result->mime)) {
+		file(c, n, &s, PLACE_INBOX);
+		notice_move(c, n, NOTICE_HERE, "");
+	} else if (n->state == NOTICE_NOTICED) {
+		spoil(c, n, "its From is not the address that signed it");
+	} else if (is_as_filed(c, n, result)) {
+		keep_body(c, n);
+	} else {
+		file_anew(c, n, &s);
+	}
+}
+
+static char *who_is_away(struct courier *c, const struct notice *n, const char *reason)
+{
+	struct contact *from = store_contact_find(c->parts.store, n, n->from);
+	char since[CLOCK_TEXT];
+
+	if (from == NULL || from->last_seen_s == 0)
+		return talloc_asprintf(n, "%s is away (%s). It is tried again in the background.", n->from, reason);
+	clock_print(from->last_seen_s, since);
+	return talloc_asprintf(n, "%s is away, last seen %s (%s). It is tried again in the background.", n->from, since,
+	    reason);
+}
+
+static void body_failed(struct courier *c, struct notice *n, const struct fetch_result *result)
+{
+	if (is_recalled(n, result->recalls)) {
+		recall(c, n);
+	} else if (result->res == REJECT) {
+		pulls_answer(c, n->id, REJECT, talloc_asprintf(n, "This message is not what its sender announced: %s.",
+		    result->reason));
+		spoil(c, n, result->reason);
+	} else if (is_expired(n)) {
+		pulls_answer(c, n->id, REJECT, "This message was not collected in time; its sender has let it go.");
+		lapse(c, n);
+	} else if (result->heard || !pulls_refresh(c, n)) {
+		pulls_answer(c, n->id, RETRY, who_is_away(c, n, result->reason));
+		notice_again(c, n, result->reason, FETCH_FIRST_S, FETCH_MAX_S);
+	}
+}
+
+static void note_seen(struct courier *c, const struct notice *n)
+{
+	struct contact *from = store_contact_find(c->parts.store, n, n->from);
+
+	if (from == NULL)
+		return;
+	from->last_seen_s = clock_now_s();
+	store_contact_save(c->parts.store, from);
+}
+
+void courier_on_body(void *courier, const struct fetch_result *result)
+{
+	struct courier *c = courier;
+	void *ctx = talloc_new(NULL);
+	struct notice *n = c->agenda != NULL ? store_notice_find(c->parts.store, ctx, result->id) : NULL;
+
+	if (n != NULL && (n->state == NOTICE_NOTICED || n->state == NOTICE_FILED || n->state == NOTICE_LAPSED)) {
+		if (result->heard)
+			note_seen(c, n);
+		if (result->res == OK)
+			take_body(c, n, result);
+		else
+			body_failed(c, n, result);
+	}
+	talloc_free(ctx);
+}
+
+/* here, declined: the receipt goes out until it is proven, or out of time. */
+void in_receipt(struct courier *c, struct notice *n)
+{
+	struct notify_message m = { .address = n->from, .urls = urls_of(c, n, n) };
+	uint8_t proof[32];
+
+	if (clock_now_s() >= n->expires_s + RECEIPT_LIFE_S) {
+		notify_end(c->parts.notify, NOTIFY_RECEIPT, n->id);
+		n->done = true;
+		store_notice_save(c->parts.store, n);
+		return;
+	}
+	proof_make(n->state == NOTICE_HERE ? PROOF_GOT : PROOF_DECLINED, n->secret, n->hash, proof);
+	m.value = value_print_proof(n, VALUE_NR, proof);
+	notify_send(c->parts.notify, NOTIFY_RECEIPT, n->id, &m);
+	notice_again(c, n, "", RECEIPT_FIRST_S, RECEIPT_MAX_S);
+}
+
+void courier_on_proven(void *courier, uint64_t id)
+{
+	struct courier *c = courier;
+	void *ctx = talloc_new(NULL);
+	struct notice *n = c->agenda != NULL ? store_notice_find(c->parts.store, ctx, id) : NULL;
+
+	if (n != NULL && !n->done) {
+		n->done = true;
+		store_notice_save(c->parts.store, n);
+		agenda_drop(c->agenda, AGENDA_NOTICE, id);
+		log_info("notice=%llu state=done", (unsigned long long)id);
+		courier_step(c, "receipt");
+		notify_end(c->parts.notify, NOTIFY_RECEIPT, id);
+	}
+	talloc_free(ctx);
+}
+
+/* The user expunged the last sight of a message: what was not pulled is declined. */
+static void on_expunged(void *arg, struct mailbox *box, const struct message *was, bool last)
+{
+	struct courier *c = arg;
+	void *ctx = talloc_new(NULL);
+	struct notice *n = last ? store_notice_of_content(c->parts.store, ctx, was->content) : NULL;
+
+	(void)box;
+	if (n != NULL) {
+		n->content = 0;
+		if (n->state == NOTICE_FILED) {
+			fetch_forget(c->parts.fetch, n->id);
+			notice_move(c, n, NOTICE_DECLINED, "");
+		} else {
+			store_notice_save(c->parts.store, n);
+		}
+	}
+	talloc_free(ctx);
+}
+
+void in_watch(struct courier *c)
+{
+	struct store_watcher w = { .expunged = on_expunged, .arg = c };
+
+	store_watch(c->parts.store, &w);
+}
