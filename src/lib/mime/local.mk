@@ -3,6 +3,7 @@ src_lib_mime_libmime_a_CFLAGS = $(AM_CFLAGS) $(ETPAN_CFLAGS)
 src_lib_mime_libmime_a_SOURCES = \
 	src/lib/mime/address.c \
 	src/lib/mime/decode.c \
+	src/lib/mime/dsn.c \
 	src/lib/mime/dsn.h \
 	src/lib/mime/field.c \
 	src/lib/mime/field.h \
@@ -24,3 +25,8 @@ check_PROGRAMS += tests/unit/test_header
 tests_unit_test_header_SOURCES = tests/unit/test_header.c tests/unit/unit.h
 tests_unit_test_header_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_header_LDADD = $(LIB_MIME) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_dsn
+tests_unit_test_dsn_SOURCES = tests/unit/test_dsn.c tests/unit/unit.h
+tests_unit_test_dsn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_dsn_LDADD = $(LIB_MIME) $(CHECK_LIBS)
