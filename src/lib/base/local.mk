@@ -19,3 +19,27 @@ src_lib_base_libbase_a_SOURCES = \
 	src/lib/base/log.h \
 	src/lib/base/mem.c \
 	src/lib/base/mem.h
+
+check_PROGRAMS += tests/unit/test_base_text
+tests_unit_test_base_text_SOURCES = tests/unit/test_base_text.c tests/unit/unit.h
+tests_unit_test_base_text_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_base_text_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_base_clock
+tests_unit_test_base_clock_SOURCES = tests/unit/test_base_clock.c tests/unit/unit.h
+tests_unit_test_base_clock_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_base_clock_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_base_digest
+tests_unit_test_base_digest_SOURCES = tests/unit/test_base_digest.c tests/unit/unit.h
+tests_unit_test_base_digest_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_base_digest_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_base_files
+tests_unit_test_base_files_SOURCES = tests/unit/test_base_files.c tests/unit/unit.h
+tests_unit_test_base_files_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_base_files_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_base
+tests_fuzz_fuzz_base_SOURCES = tests/fuzz/fuzz_base.c
+tests_fuzz_fuzz_base_LDADD = $(FUZZ_MAIN) $(LIB_BASE)
