@@ -1,0 +1,1 @@
+dist_man_MANS += man/p2pmta.8 man/p2pmta-protocol.7
