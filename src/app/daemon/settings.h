@@ -86,7 +86,7 @@ struct settings *settings_load(const void *ctx, const char *file, struct err *);
 /* The same from text; name stands for FILE. Relative paths are below the folder of name. */
 struct settings *settings_parse(const void *ctx, const char *name, const char *text, struct err *);
 
-/* SETTINGS_FILE of the environment, ~/.local/share/p2pmta/p2pmta.conf if it is there, else SYSCONFDIR/p2pmta/p2pmta.conf; below ctx. */
+/* P2PMTA_CONF of the environment, ~/.local/share/p2pmta/p2pmta.conf if it is there, else SYSCONFDIR/p2pmta/p2pmta.conf; below ctx. */
 char *settings_default_file(const void *ctx);
 
 /* Is this the user's password? About 5 ms for a wrong one; a right one is remembered. Loop thread. */

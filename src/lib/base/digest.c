@@ -90,6 +90,15 @@ void digest_hmac(struct bytes key, struct bytes data, uint8_t out[DIGEST_LEN])
 	    data.len > 0 ? (const void *)data.data : "", data.len, out), "HMAC-SHA-256");
 }
 
+void digest_pbkdf2(struct bytes password, struct bytes salt, unsigned rounds, uint8_t out[DIGEST_LEN])
+{
+	gnutls_datum_t p = { NULL, (unsigned)password.len }, s = { NULL, (unsigned)salt.len };
+
+	memcpy(&p.data, &password.data, sizeof(p.data));	/* GnuTLS forgot a const */
+	memcpy(&s.data, &salt.data, sizeof(s.data));
+	must(gnutls_pbkdf2(GNUTLS_MAC_SHA256, &p, &s, rounds, out, DIGEST_LEN), "PBKDF2");
+}
+
 void random_fill(void *out, size_t len)
 {
 	uint8_t *p = out;
