@@ -9,6 +9,12 @@
  *
  * A node that others bootstrap to knows that it has company when one of them
  * has told it its own address.
+ *
+ * OpenDHT also holds everything back while it has been contacted but has not
+ * yet asked back, and it may take its time for that (10 s and more), unless a
+ * search is open that the newcomer fits into: then it asks at once. So a listen
+ * on a key of its own stands as long as the node; it has to be there before the
+ * first ping, and the answer to a get that was sent after it says when it is.
  */
 #include <netdb.h>
 #include <stdlib.h>
@@ -53,9 +59,48 @@ struct dht_nodes {
 	struct timer *timer;
 	struct boot *boots;
 	size_t n_boots;
+	dht_infohash key;	/* where nothing is ever put */
+	dht_op_token *listen;
 	bool ready;
 	bool heard;		/* somebody did something for us since the last look */
 };
+
+static const struct hook_type listen_type = { .max_values = 0 };
+
+static void on_standing(void *owner, bool ok)
+{
+	struct dht_nodes *n = owner;
+
+	(void)ok;
+	timer_set(n->timer, 0);
+}
+
+static const struct hook_type standing_type = { .on_over = on_standing };
+
+static bool drop_listened(const dht_value *value, bool expired, void *arg)
+{
+	(void)value;
+	(void)expired;
+	(void)arg;
+	return true;
+}
+
+static bool drop_got(const dht_value *value, void *arg)
+{
+	(void)value;
+	(void)arg;
+	return true;
+}
+
+static void stand(struct dht_nodes *n)
+{
+	dht_runner *runner = n->dht->runner;
+
+	dht_infohash_random(&n->key);
+	n->listen = dht_runner_listen(runner, &n->key, drop_listened, hook_on_shutdown_dht,
+	    hook_new(n->dht, &listen_type, NULL));
+	dht_runner_get(runner, &n->key, drop_got, hook_on_done_dht, hook_new(n->dht, &standing_type, n));
+}
 
 static void become_ready(struct dht_nodes *n)
 {
@@ -244,7 +289,8 @@ struct dht_nodes *nodes_new(struct dht *dht, const struct dht_settings *settings
 		}
 	}
 	n->timer = timer_new(dht->loop, on_timer, n);
-	timer_set(n->timer, 0);
+	timer_set(n->timer, SOON_MS);
+	stand(n);
 	return n;
 }
 
@@ -258,6 +304,7 @@ void nodes_free(struct dht_nodes **np)
 	timer_free(&n->timer);
 	for (size_t i = 0; i < n->n_boots; i++)
 		lookup_stop(&n->boots[i]);
+	dht_op_token_delete(n->listen);
 	talloc_free(n);
 }
 
