@@ -68,10 +68,10 @@ START_TEST(rcpt_columns)
 	ck_assert_str_eq(rows[0]->address, "bob@home");
 	ck_assert_str_eq(rows[1]->address, "carol@home");
 	ck_assert_int_eq(rows[0]->state, RCPT_ACCEPTED);
-	ck_assert(!rows[0]->done && rows[0]->due_ms <= clock_now_ms() && rows[0]->due_ms == rows[0]->since_ms);
+	ck_assert(!rows[0]->done && !rows[0]->served && rows[0]->due_ms <= clock_now_ms() && rows[0]->due_ms == rows[0]->since_ms);
 	struct rcpt r = *rows[0];
 	r.state = RCPT_EXPIRED;
-	r.done = r.warned = true;
+	r.done = r.warned = r.served = true;
 	r.since_ms = 5;
 	r.due_ms = 6;
 	r.tries = 7;
@@ -86,7 +86,7 @@ START_TEST(rcpt_columns)
 	ck_assert_uint_eq(got->letter, l.id);
 	ck_assert_str_eq(got->address, "bob@home");
 	ck_assert_int_eq(got->state, RCPT_EXPIRED);
-	ck_assert(got->done && got->warned);
+	ck_assert(got->done && got->warned && got->served);
 	ck_assert_int_eq(got->since_ms, 5);
 	ck_assert_int_eq(got->due_ms, 6);
 	ck_assert_uint_eq(got->tries, 7);
@@ -215,6 +215,11 @@ START_TEST(postings)
 	ck_assert_uint_eq(store_posting_pending(st, p.id), 2);
 	ck_assert_uint_eq(store_posting_pending(st, q.id), 0);
 	ck_assert_uint_eq(store_posting_pending(st, 0), 0);
+	struct rcpt **of = store_rcpt_of_posting(st, ctx, p.id, &n);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_uint_eq(of[2]->id, rows[2]->id);
+	store_rcpt_of_posting(st, ctx, 0, &n);
+	ck_assert_uint_eq(n, 0);
 	unit_reopen();
 	struct posting *got = store_posting_find(st, ctx, p.id);
 	ck_assert_str_eq(got->address, "bob@home");
