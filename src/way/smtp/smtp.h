@@ -25,9 +25,10 @@ struct smtp_settings {
 	size_t max_recipients;
 	const char *address;		/* the own address: MAIL FROM and header From (or a +tag of it) */
 	const char *spool;		/* folder for files: store_dir(PLACE_SPOOL) */
+	int64_t auth_delay_ms;		/* after the first wrong password; 0: a second */
 };
 
-/* A message that is safe in spool/ab/DIGEST; rows are still missing. Borrowed for the call. */
+/* A message that is safe in spool/ab/DIGEST; rows are still missing. Borrowed until the hook returns or answers. */
 struct smtp_submission {
 	uint8_t digest[32];
 	uint64_t size;
@@ -40,7 +41,10 @@ struct smtp_submission {
 struct smtp_hooks {
 	/* Is this the user? user may be the local part or the whole address. */
 	bool (*login)(void *arg, const char *user, const char *password);
-	/* Take it. Answer with smtp_submit_done(ticket), later or from inside. */
+	/*
+	 * Take it; the file is the hook's from here on, whatever it answers (another message may
+	 * have the same octets). Answer with smtp_submit_done(ticket), later or from inside.
+	 */
 	void (*submit)(void *arg, const struct smtp_submission *, uint64_t ticket);
 	void *arg;
 };
@@ -48,10 +52,11 @@ struct smtp_hooks {
 struct smtp;
 
 struct smtp *smtp_start(struct loop *, struct pool *, const struct smtp_settings *, const struct smtp_hooks *, struct err *);
-void smtp_stop(struct smtp **);		/* 421 to every session */
+/* Ends every session, with 421 where that does not need a wait. Jobs on workers end by themselves. */
+void smtp_stop(struct smtp **);
 unsigned smtp_port(const struct smtp *);	/* of the first address */
 
-/* OK: 250. RETRY: 451 or 452 with text. REJECT: 554 with text. A ticket whose session has gone is ignored. */
+/* OK: 250. RETRY: 452 4.3.1 with text. REJECT: 554 5.6.0 with text. A ticket whose session has gone is ignored. */
 void smtp_submit_done(struct smtp *, uint64_t ticket, enum outcome, const char *text);
 
 #endif

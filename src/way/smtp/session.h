@@ -1,0 +1,125 @@
+#ifndef SMTP_SESSION_H
+#define SMTP_SESSION_H
+/*
+ * What the files of this folder share, and the tests of the session. Loop
+ * thread. A session lives from smtp_session_new() until its connection ends;
+ * nobody outside the loop's turn keeps a pointer to one, only its ticket.
+ */
+#include <sys/queue.h>
+
+#include "lib/base/digest.h"
+#include "way/smtp/data.h"
+#include "way/smtp/smtp.h"
+
+/* Where in the dialogue: one bit each, for the command table. */
+enum smtp_phase {
+	PHASE_START = 1,	/* no EHLO yet */
+	PHASE_HELLO = 2,	/* greeted, not logged in */
+	PHASE_READY = 4,	/* logged in */
+	PHASE_MAIL = 8,		/* has a sender */
+	PHASE_RCPT = 16,	/* and a recipient */
+};
+
+/* Who reads the next octets. */
+enum smtp_input {
+	INPUT_COMMAND,
+	INPUT_AUTH,		/* a line of a SASL exchange */
+	INPUT_DATA,
+	INPUT_WAIT,		/* nobody: an answer is on its way */
+	INPUT_END,		/* nobody, ever */
+};
+
+enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
+
+LIST_HEAD(smtp_job_list, smtp_job);
+
+/* What jobs on workers hold instead of the server; loop thread. */
+struct smtp_anchor {
+	struct smtp *smtp;	/* NULL after smtp_stop() */
+	struct smtp_job_list jobs;
+};
+
+LIST_HEAD(smtp_session_list, smtp_session);
+
+struct smtp {
+	struct loop *loop;
+	struct pool *pool;
+	struct smtp_settings set;
+	struct smtp_hooks hooks;
+	struct listener **listeners;
+	size_t n_listeners;
+	struct smtp_session_list sessions;
+	size_t n_sessions;
+	uint64_t next_id, next_ticket;
+	struct smtp_anchor *anchor;
+};
+
+/* One message on its way into the spool: see submit.c. */
+struct spool;
+
+struct smtp_session {
+	LIST_ENTRY(smtp_session) link;
+	struct smtp *smtp;
+	uint64_t id;
+	struct conn *conn;
+	struct timer *timer;	/* a late answer to AUTH */
+	enum smtp_phase phase;
+	enum smtp_input input;
+	bool skipping;		/* the rest of a line that was too long */
+	bool is_esmtp;
+	bool is_logged_in;
+	unsigned errors, auth_failures, n_messages;
+	int64_t since_ms;
+
+	enum auth_step auth_step;
+	char *auth_user;	/* of LOGIN */
+
+	/* The transaction; strings are below txn. */
+	void *txn;
+	bool is_utf8;
+	char *sender;
+	const char **recipients;
+	size_t n_recipients;
+	struct spool *spool;
+	uint64_t ticket;	/* 0: none */
+};
+
+/* Takes fd. Tests use it with a socket pair. */
+void smtp_session_new(struct smtp *, int fd);
+/* At once and without a word. */
+void smtp_session_free(struct smtp_session *);
+
+/* One line, "250 2.0.0 Ok"; control characters in it become '?'. */
+void smtp_reply(struct smtp_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The last answer: then the connection ends. */
+void smtp_session_end(struct smtp_session *, const char *reply);
+/* Answer later: no input is read until smtp_session_go_on(). */
+void smtp_session_wait(struct smtp_session *);
+void smtp_session_go_on(struct smtp_session *, enum smtp_input);
+/* Forget sender, recipients and a message that is not in the spool yet. */
+void smtp_session_reset(struct smtp_session *);
+void smtp_trace(const struct smtp_session *, char dir, const char *text);
+
+/* command.c: one line without its CRLF. */
+void smtp_command_run(struct smtp_session *, char *line);
+
+/* auth.c */
+bool smtp_auth_is_offered(const struct smtp_session *);
+void smtp_auth_start(struct smtp_session *, char *arg);
+void smtp_auth_line(struct smtp_session *, const char *line);
+void smtp_auth_answer_late(struct smtp_session *);
+
+/* path.c: "<ADDRESS> K=V..." behind FROM: or TO:. -1 when it is not that. params_out points into arg. */
+int smtp_path_parse(char *arg, const char *word, char **address_out, char **params_out);
+/* The next "K" or "K=V"; value NULL without '='. False at the end. */
+bool smtp_param_next(char **params, char **name_out, char **value_out);
+
+/* submit.c: room for a message of this size? 0: any. */
+bool smtp_spool_has_room(const struct smtp *, uint64_t size);
+/* Answers 354 or 452. */
+void smtp_data_start(struct smtp_session *);
+size_t smtp_data_feed(struct smtp_session *, const char *data, size_t len);
+/* NULL is fine. A file not yet in the spool goes. */
+void smtp_spool_free(struct spool **);
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * From DATA to the answer. Octets of m go through a block buffer into a
+ * temporary file, with SHA-256 running along; at the end a worker makes the
+ * file durable under the name of its content, and back on the loop the hook
+ * gets the submission. Between these steps the session reads nothing.
+ *
+ * The job owns the file while it runs. When the session is gone by the time
+ * it is done, nobody has heard a 250: the file goes - unless it may be another
+ * message's with the same octets, one that was there before, was submitted
+ * meanwhile or is under way.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/files.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/mail/addr.h"
+#include "way/smtp/session.h"
+
+enum { BLOCK = 64 * 1024 };
+
+struct spool {
+	struct data *data;
+	struct digest *sum;
+	char *tmp;
+	int fd;
+	int error;		/* errno of the first write that failed */
+	bool is_empty;		/* what was written is of no use and went already */
+	size_t used;
+	char block[BLOCK];
+};
+
+/* Its own top-level context. The first three are the loop's, the rest the worker's while it runs. */
+struct smtp_job {
+	LIST_ENTRY(smtp_job) link;
+	struct smtp_anchor *anchor;
+	bool is_shared;			/* a message with the same octets was submitted meanwhile */
+	uint64_t ticket;
+	uint8_t digest[DIGEST_LEN];
+	char *tmp, *path;
+	int fd;
+	bool was_there;
+	enum outcome outcome;
+	struct err err;
+};
+
+bool smtp_spool_has_room(const struct smtp *smtp, uint64_t size)
+{
+	struct statvfs st;
+
+	if (statvfs(smtp->set.spool, &st) < 0)
+		return false;
+	return st.f_bavail > 0 && size / st.f_frsize < st.f_bavail;
+}
+
+static void flush_block(struct spool *p)
+{
+	if (p->error == 0 && p->used > 0) {
+		digest_add(p->sum, p->block, p->used);
+		if (files_write(p->fd, p->block, p->used) < 0)
+			p->error = errno;
+	}
+	p->used = 0;
+}
+
+static void put(void *arg, const char *octets, size_t len)
+{
+	struct spool *p = arg;
+
+	while (len > 0) {
+		size_t n = BLOCK - p->used < len ? BLOCK - p->used : len;
+		memcpy(p->block + p->used, octets, n);
+		p->used += n;
+		octets += n;
+		len -= n;
+		if (p->used == BLOCK)
+			flush_block(p);
+	}
+}
+
+void smtp_spool_free(struct spool **pp)
+{
+	struct spool *p = *pp;
+
+	*pp = NULL;
+	if (!p)
+		return;
+	if (p->fd >= 0) {
+		files_drop(p->tmp);
+		close(p->fd);
+	}
+	talloc_free(p);
+}
+
+static struct data *new_data(struct spool *p, const struct smtp *smtp)
+{
+	char date[40], random[33];
+	uint8_t octets[16];
+
+	clock_print_rfc5322(clock_now_s(), date, sizeof(date));
+	random_fill(octets, sizeof(octets));
+	hex_print(bytes_of(octets, sizeof(octets)), random);
+
+	char *id = mem_printf(p, "<%s@%s>", random, addr_group(smtp->set.address));
+	const struct data_settings set = {
+		.max_size = smtp->set.max_size, .address = smtp->set.address, .date = date, .message_id = id,
+		.put = put, .arg = p,
+	};
+	return data_new(p, &set);
+}
+
+void smtp_data_start(struct smtp_session *s)
+{
+	struct spool *p = mem_zero(NULL, struct spool);
+	struct err e;
+
+	p->fd = files_tmp(p, s->smtp->set.spool, &p->tmp, &e);
+	if (p->fd < 0) {
+		log_err("smtp=%" PRIu64 " %s", s->id, e.text);
+		talloc_free(p);
+		smtp_reply(s, "452 4.3.1 The disk is full or cannot be written");
+		return;
+	}
+	p->sum = digest_new(p);
+	p->data = new_data(p, s->smtp);
+	s->spool = p;
+	s->input = INPUT_DATA;
+	smtp_reply(s, "354 End with a dot on a line of its own");
+}
+
+/* ---- the job ---- */
+
+static void work(void *arg)
+{
+	struct smtp_job *j = arg;
+
+	j->was_there = access(j->path, F_OK) == 0;
+	j->outcome = files_keep(j->fd, j->tmp, j->path, &j->err);
+}
+
+static void free_job(struct smtp_job *j)
+{
+	LIST_REMOVE(j, link);
+	if (LIST_EMPTY(&j->anchor->jobs) && !j->anchor->smtp)
+		talloc_free(j->anchor);
+	close(j->fd);
+	talloc_free(j);
+}
+
+static struct smtp_session *find_ticket(struct smtp *smtp, uint64_t ticket)
+{
+	struct smtp_session *s;
+
+	LIST_FOREACH(s, &smtp->sessions, link)
+		if (s->ticket == ticket)
+			return s;
+	return NULL;
+}
+
+static bool is_same(const struct smtp_job *a, const struct smtp_job *b)
+{
+	return a != b && memcmp(a->digest, b->digest, DIGEST_LEN) == 0;
+}
+
+static bool has_twin(const struct smtp_job *j)
+{
+	const struct smtp_job *other;
+
+	LIST_FOREACH(other, &j->anchor->jobs, link)
+		if (is_same(other, j))
+			return true;
+	return false;
+}
+
+static void drop_file(const struct smtp_job *j)
+{
+	files_drop(j->tmp);
+	if (!j->was_there && !j->is_shared && !has_twin(j))
+		files_drop(j->path);
+}
+
+static void submit(struct smtp_session *s, const struct smtp_job *j)
+{
+	struct smtp_job *other;
+	const struct spool *p = s->spool;
+	struct smtp_submission m = {
+		.size = data_size(p->data), .sender = s->sender,
+		.message_id = data_message_id(p->data), .subject = data_subject(p->data),
+		.recipients = s->recipients, .n_recipients = s->n_recipients,
+	};
+
+	LIST_FOREACH(other, &j->anchor->jobs, link)
+		if (is_same(other, j))
+			other->is_shared = true;
+	memcpy(m.digest, j->digest, DIGEST_LEN);
+	s->smtp->hooks.submit(s->smtp->hooks.arg, &m, s->ticket);
+}
+
+static void refuse_full(struct smtp_session *s)
+{
+	smtp_session_reset(s);
+	smtp_reply(s, "452 4.3.1 The disk is full or cannot be written");
+	smtp_session_go_on(s, INPUT_COMMAND);
+}
+
+static void done(void *arg)
+{
+	struct smtp_job *j = arg;
+	struct smtp_session *s = j->anchor->smtp ? find_ticket(j->anchor->smtp, j->ticket) : NULL;
+
+	if (j->outcome != OK)
+		log_err("ticket=%" PRIu64 " %s", j->ticket, j->err.text);
+	if (!s || j->outcome != OK)
+		drop_file(j);
+	if (s && j->outcome == OK)
+		submit(s, j);
+	else if (s)
+		refuse_full(s);
+	free_job(j);
+}
+
+static void drop(void *arg)
+{
+	struct smtp_job *j = arg;
+
+	drop_file(j);
+	free_job(j);
+}
+
+static void keep(struct smtp_session *s)
+{
+	static const struct pool_job what = { .work = work, .done = done, .drop = drop };
+	struct spool *p = s->spool;
+	struct smtp_job *j = mem_zero(NULL, struct smtp_job);
+
+	digest_take(p->sum, j->digest);
+	j->path = files_fanout(j, s->smtp->set.spool, j->digest);
+	j->tmp = mem_strdup(j, p->tmp);
+	j->fd = p->fd;
+	p->fd = -1;
+	j->ticket = s->ticket = s->smtp->next_ticket++;
+	j->anchor = s->smtp->anchor;
+	LIST_INSERT_HEAD(&j->anchor->jobs, j, link);
+	smtp_session_wait(s);
+	pool_submit(s->smtp->pool, POOL_SOON, &what, j);
+}
+
+static void end_data(struct smtp_session *s)
+{
+	struct spool *p = s->spool;
+	enum data_verdict verdict = data_verdict(p->data);
+
+	flush_block(p);
+	s->input = INPUT_COMMAND;
+	if (verdict != DATA_GOOD) {
+		smtp_reply(s, "%s", data_reply(verdict));
+		smtp_session_reset(s);
+	} else if (p->error != 0) {
+		bool is_full = p->error == ENOSPC || p->error == EDQUOT || p->error == EFBIG;
+		if (!is_full)
+			log_err("smtp=%" PRIu64 " write %s: %s", s->id, p->tmp, strerror(p->error));
+		smtp_reply(s, "%s", is_full ? "452 4.3.1 The disk is full" : "451 4.3.0 The disk cannot be written");
+		smtp_session_reset(s);
+	} else {
+		keep(s);
+	}
+}
+
+size_t smtp_data_feed(struct smtp_session *s, const char *in, size_t len)
+{
+	bool is_end;
+	size_t used = data_feed(s->spool->data, in, len, &is_end);
+
+	if (!s->spool->is_empty && (s->spool->error != 0 || data_verdict(s->spool->data) != DATA_GOOD)) {
+		/* The client may go on for long; its octets need not lie here. */
+		s->spool->is_empty = ftruncate(s->spool->fd, 0) == 0;
+	}
+	if (is_end) {
+		smtp_trace(s, '<', "(message)");
+		end_data(s);
+	}
+	return used;
+}
+
+void smtp_submit_done(struct smtp *smtp, uint64_t ticket, enum outcome outcome, const char *text)
+{
+	struct smtp_session *s = ticket ? find_ticket(smtp, ticket) : NULL;
+
+	if (!s)
+		return;
+	log_info("smtp=%" PRIu64 " ticket=%" PRIu64 " size=%" PRIu64 " recipients=%zu outcome=%s", s->id, ticket,
+	    data_size(s->spool->data), s->n_recipients, outcome == OK ? "ok" : outcome == RETRY ? "later" : "refused");
+	smtp_session_reset(s);
+	switch (outcome) {
+	case OK:
+		s->n_messages++;
+		s->errors = 0;
+		smtp_reply(s, "250 2.0.0 Ok: queued as %" PRIu64, ticket);
+		break;
+	case RETRY:
+		smtp_reply(s, "452 4.3.1 %s", text ? text : "Try again later");
+		break;
+	case REJECT:
+		smtp_reply(s, "554 5.6.0 %s", text ? text : "Refused");
+		break;
+	}
+	smtp_session_go_on(s, INPUT_COMMAND);
+}
