@@ -1,0 +1,28 @@
+# The stations without a foreign library of their own.
+noinst_LIBRARIES += src/way/libway.a
+src_way_libway_a_SOURCES = \
+	src/way/deliver/deliver.c \
+	src/way/deliver/deliver.h \
+	src/way/fetch/fetch.c \
+	src/way/fetch/fetch.h \
+	src/way/notify/hear.c \
+	src/way/notify/make.c \
+	src/way/notify/make.h \
+	src/way/notify/notify.c \
+	src/way/notify/notify.h \
+	src/way/notify/read.c \
+	src/way/notify/read.h \
+	src/way/notify/send.c \
+	src/way/notify/state.h \
+	src/way/outbox/offers.c \
+	src/way/outbox/offers.h \
+	src/way/outbox/outbox.c \
+	src/way/outbox/outbox.h \
+	src/way/resolve/check.c \
+	src/way/resolve/check.h \
+	src/way/resolve/own.c \
+	src/way/resolve/own.h \
+	src/way/resolve/resolve.c \
+	src/way/resolve/resolve.h \
+	src/way/seal/seal.c \
+	src/way/seal/seal.h

@@ -212,6 +212,15 @@ void courier_free(struct courier **cp)
 	talloc_free(c);
 }
 
+void courier_set(struct courier *c, const struct courier_settings *settings)
+{
+	c->settings.validity_s = settings->validity_s;
+	c->settings.lifetime_s = settings->lifetime_s;
+	c->settings.warn_after_s = settings->warn_after_s;
+	c->settings.prefetch = settings->prefetch;
+	c->settings.rescue = settings->rescue;
+}
+
 void courier_tick(struct courier *c)
 {
 	agenda_tick(c->agenda);

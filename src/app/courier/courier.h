@@ -65,6 +65,8 @@ void courier_start(struct courier *, const struct courier_parts *);
 /* No more steps; stations may stop. */
 void courier_stop(struct courier *);
 void courier_free(struct courier **);
+/* New settings while it runs; address, urls and own_url stay as they were. */
+void courier_set(struct courier *, const struct courier_settings *);
 /* The clock was moved: look what is due now. */
 void courier_tick(struct courier *);
 

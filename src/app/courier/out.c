@@ -281,7 +281,7 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	struct content content = { .size = sub->size, .place = PLACE_SPOOL };
 	struct letter l = {
 		.message_id = sub->message_id, .subject = sub->subject, .sender = sub->sender,
-		.submitted_ms = clock_now_ms(),
+		.submitted_ms = clock_now_ms(), .size = sub->size,
 	};
 
 	memcpy(content.digest, sub->digest, sizeof(content.digest));

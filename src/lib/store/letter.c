@@ -6,21 +6,21 @@
 #include "lib/store/priv.h"
 
 #define COLUMNS "content, message_id, subject, sender, submitted_ms, sealed, key, hash, sealed_size, has_head," \
-	" head_hash, head_size, outbox_message, done, done_ms"
+	" head_hash, head_size, outbox_message, size, done, done_ms"
 
 /* In the order of COLUMNS, then id. */
 static void write_letter(struct store *s, const char *sql, const struct letter *l, int64_t done_ms)
 {
 	db_write(s, sql, ARGS(I(l->content), T(l->message_id ? l->message_id : ""), T(l->subject ? l->subject : ""),
 	    T(l->sender ? l->sender : ""), I(l->submitted_ms), I(l->sealed), B(l->key, 32), B(l->hash, 32),
-	    I(l->sealed_size), I(l->has_head), B(l->head_hash, 32), I(l->head_size), I(l->outbox_message), I(l->done),
+	    I(l->sealed_size), I(l->has_head), B(l->head_hash, 32), I(l->head_size), I(l->outbox_message), I(l->size), I(l->done),
 	    I(done_ms), I(l->id)));
 }
 
 void store_letter_add(struct store *s, struct letter *l, const char *const *addresses, size_t n)
 {
 	l->id = ids_next(s, COUNTER_LETTER);
-	write_letter(s, "INSERT INTO letter(" COLUMNS ", id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", l, 0);
+	write_letter(s, "INSERT INTO letter(" COLUMNS ", id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", l, 0);
 	for (size_t i = 0; i < n; i++)
 		rcpt_add(s, l->id, addresses[i]);
 }
@@ -46,7 +46,8 @@ struct letter *store_letter_find(struct store *s, const void *ctx, uint64_t id)
 	col_raw(q, 10, l->head_hash, 32);
 	l->head_size = (uint64_t)col_int(q, 11);
 	l->outbox_message = (uint64_t)col_int(q, 12);
-	l->done = col_int(q, 13);
+	l->size = (uint64_t)col_int(q, 13);
+	l->done = col_int(q, 14);
 	db_done(q);
 	return l;
 }
@@ -56,7 +57,7 @@ void store_letter_save(struct store *s, const struct letter *l)
 	int64_t done_ms = db_get_int(s, "SELECT done_ms FROM letter WHERE id = ?", ARGS(I(l->id)), 0);
 	bool ends = l->done && done_ms == 0;
 
-	write_letter(s, "UPDATE letter SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", l,
+	write_letter(s, "UPDATE letter SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", l,
 	    ends ? clock_now_ms() : l->done ? done_ms : 0);
 	if (ends)
 		store_content_sweep(s, l->content);

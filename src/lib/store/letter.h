@@ -17,6 +17,7 @@ struct letter {
 	uint64_t id, content;
 	const char *message_id, *subject, *sender;	/* sender: envelope, normal form */
 	int64_t submitted_ms;
+	uint64_t size;			/* of m */
 	bool sealed;
 	uint8_t key[32];		/* K */
 	uint8_t hash[32];		/* h */

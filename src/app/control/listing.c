@@ -1,0 +1,110 @@
+/* Times are texts of protocol.md section 3; "" stands for never. Text of others (a subject) goes out as valid UTF-8. */
+#include <talloc.h>
+
+#include "app/control/listing.h"
+#include "lib/base/clock.h"
+
+static json_t *print_time(int64_t s)
+{
+	char text[CLOCK_TEXT] = "";
+
+	if (s > 0)
+		clock_print(s, text);
+	return json_string(text);
+}
+
+/* json_string() refuses what is not UTF-8: then each odd octet becomes '?'. */
+static json_t *print_text(const char *text)
+{
+	json_t *j = json_string(text);
+
+	if (j != NULL)
+		return j;
+	char *plain = talloc_strdup(NULL, text);
+
+	for (char *p = plain; *p != '\0'; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	j = json_string(plain);
+	talloc_free(plain);
+	return j;
+}
+
+static json_t *print_history(struct store *store, const void *ctx, uint64_t rcpt)
+{
+	json_t *list = json_array();
+	size_t n;
+	struct rcpt_event *events = store_rcpt_events(store, ctx, rcpt, &n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:o, s:o}", "at", print_time(events[i].at_ms / 1000), "text",
+		    print_text(events[i].text)));
+	return list;
+}
+
+static json_t *print_rcpt(struct store *store, const struct rcpt *r, bool history)
+{
+	json_t *j = json_pack("{s:s, s:s, s:o, s:o}", "address", r->address, "state", rcpt_state_name(r->state), "since",
+	    print_time(r->since_ms / 1000), "reason", print_text(r->reason));
+
+	if (history)
+		json_object_set_new(j, "history", print_history(store, r, r->id));
+	return j;
+}
+
+json_t *listing_letter(struct store *store, uint64_t id, bool history)
+{
+	void *ctx = talloc_new(NULL);
+	struct letter *l = store_letter_find(store, ctx, id);
+	char hash[DIGEST_HEX] = "";
+	json_t *j = NULL;
+	size_t n;
+
+	if (l == NULL)
+		goto out;
+	if (l->sealed)
+		hex_print(bytes_of(l->hash, sizeof(l->hash)), hash);
+	struct rcpt **rcpts = store_rcpt_of_letter(store, ctx, id, &n);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, print_rcpt(store, rcpts[i], history));
+	j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", print_text(l->message_id),
+	    "subject", print_text(l->subject), "size", (json_int_t)l->size, "hash", hash, "submitted",
+	    print_time(l->submitted_ms / 1000), "recipients", list);
+out:
+	talloc_free(ctx);
+	return j;
+}
+
+json_t *listing_queue(struct store *store)
+{
+	void *ctx = talloc_new(NULL);
+	json_t *list = json_array();
+	size_t n;
+	uint64_t *ids = store_letter_open(store, ctx, &n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, listing_letter(store, ids[i], false));
+	talloc_free(ctx);
+	return list;
+}
+
+json_t *listing_contact(const struct contact *c)
+{
+	return json_pack("{s:s, s:s, s:s, s:b, s:o}", "address", c->address, "fingerprint", c->fpr, "trust",
+	    trust_name(c->trust), "accepted", c->accepted, "last_seen", print_time(c->last_seen_s));
+}
+
+json_t *listing_contacts(struct store *store)
+{
+	void *ctx = talloc_new(NULL);
+	json_t *list = json_array();
+	size_t n;
+	struct contact **all = store_contact_all(store, ctx, &n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, listing_contact(all[i]));
+	talloc_free(ctx);
+	return list;
+}

@@ -1,0 +1,477 @@
+/*
+ * Start: state, then what has threads, then stations from the inside out, the
+ * doors for clients last. Stop: doors first, then a commit, then workers, and
+ * the stations in reverse; nothing is called after its owner has gone.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+#include <talloc.h>
+
+#include "app/control/commands.h"
+#include "app/courier/courier.h"
+#include "app/daemon/wiring.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/mail/addr.h"
+#include "way/imap/imap.h"
+#include "way/outbox/outbox.h"
+#include "way/seal/seal.h"
+
+/* After this orderly is over: rows survive, files without a row are swept. */
+enum { STOP_S = 4 };
+
+struct daemon {
+	const struct settings *settings;
+	char fpr[FPR_LEN];
+	char *own_url;
+	struct store *store;
+	struct pgp *pgp;
+	struct loop *loop;
+	struct pool *pool;
+	struct dht *dht;
+	struct http_client *http;
+	struct offers *offers;
+	struct outbox *outbox;
+	struct courier *courier;
+	struct resolve *resolve;
+	struct notify *notify;
+	struct fetch *fetch;
+	struct deliver *deliver;
+	struct tls *tls;
+	struct smtp *smtp;
+	struct imap *imap;
+	struct commands *commands;
+	struct timer *watchdog;
+};
+
+/* Mail clients. */
+
+static bool on_login(void *arg, const char *user, const char *password)
+{
+	struct daemon *d = arg;
+	char address[LIMIT_ADDRESS + 1];
+	const char *own = d->settings->address;
+	bool whole = addr_parse(user, address) == 0 && strcmp(address, own) == 0;
+	bool local = strlen(user) == strcspn(own, "@") && strncasecmp(user, own, strlen(user)) == 0;
+
+	return settings_check_password(d->settings, password) && (whole || local);
+}
+
+static void on_submit(void *arg, const struct smtp_submission *s, uint64_t ticket)
+{
+	struct daemon *d = arg;
+	struct courier_submission sub = {
+		.digest = s->digest, .size = s->size, .sender = s->sender, .message_id = s->message_id,
+		.subject = s->subject, .recipients = s->recipients, .n_recipients = s->n_recipients,
+	};
+
+	courier_submit(d->courier, &sub, ticket);
+}
+
+static void on_submitted(void *arg, uint64_t ticket, enum outcome res, const char *text)
+{
+	struct daemon *d = arg;
+
+	if (d->smtp != NULL)
+		smtp_submit_done(d->smtp, ticket, res, text);
+}
+
+static void on_pull(void *arg, uint64_t content, uint64_t ticket)
+{
+	courier_pull(((struct daemon *)arg)->courier, content, ticket);
+}
+
+static void on_pull_forget(void *arg, uint64_t ticket)
+{
+	courier_pull_forget(((struct daemon *)arg)->courier, ticket);
+}
+
+static void on_pulled(void *arg, uint64_t ticket, enum outcome res, const char *text)
+{
+	struct daemon *d = arg;
+
+	if ((ticket & COMMANDS_TICKET) && d->commands != NULL)
+		commands_pull_done(d->commands, ticket, res, text);
+	else if (!(ticket & COMMANDS_TICKET) && d->imap != NULL)
+		imap_pull_done(d->imap, ticket, res, text);
+}
+
+static enum outcome on_withdraw(void *arg, uint64_t message, struct err *e)
+{
+	return courier_withdraw(((struct daemon *)arg)->courier, message, e);
+}
+
+/* Peers. */
+
+static void on_posted(void *arg, struct bytes value)
+{
+	notify_take(((struct daemon *)arg)->notify, value);
+}
+
+static void on_served(void *arg, uint64_t rcpt)
+{
+	courier_on_served(((struct daemon *)arg)->courier, rcpt);
+}
+
+static void on_published(void *arg, struct bytes descriptor, struct bytes pubkey)
+{
+	struct daemon *d = arg;
+
+	offers_page_set(d->offers, PAGE_DESCRIPTOR, "", descriptor);
+	offers_page_set(d->offers, PAGE_PUBKEY, "", pubkey);
+	offers_page_set(d->offers, PAGE_PUBKEY, d->settings->address, pubkey);
+}
+
+static void on_resolved(void *arg, const char *address, enum outcome res, const char *reason)
+{
+	courier_on_resolved(((struct daemon *)arg)->courier, address, res, reason);
+}
+
+static void on_conflict(void *arg, const char *address, const char *fpr, const char *rival)
+{
+	courier_on_conflict(((struct daemon *)arg)->courier, address, fpr, rival);
+}
+
+/* What way/fetch needs of way/seal; worker threads. */
+
+static enum outcome body_work(const void *ctx, struct pgp *pgp, const char *sealed_path, const char *dir,
+    const struct fetch_order *o, struct mime **out, struct err *e)
+{
+	struct unseal_order order = {
+		.pgp = pgp, .sealed_path = sealed_path, .dir = dir, .key = o->key, .fpr = o->fpr, .digest = o->digest,
+		.size = o->size,
+	};
+
+	return unseal_work(ctx, &order, out, e);
+}
+
+static enum outcome head_work(const void *ctx, struct pgp *pgp, struct bytes sealed, const struct fetch_order *o,
+    struct head **out, struct err *e)
+{
+	return unseal_head_work(ctx, pgp, sealed, o->key, o->fpr, out, e);
+}
+
+/* Signals and turns of the loop. */
+
+static void on_turn(void *arg)
+{
+	store_turn(((struct daemon *)arg)->store);
+}
+
+static void on_term(void *arg)
+{
+	loop_stop(((struct daemon *)arg)->loop);
+}
+
+/* Half of the time systemd gives us: a loop that hangs does not get here, and is restarted. */
+static void on_watchdog(void *arg)
+{
+	struct daemon *d = arg;
+	uint64_t us;
+
+	sd_notify(0, "WATCHDOG=1");
+	if (sd_watchdog_enabled(0, &us) > 0)
+		timer_set(d->watchdog, (int64_t)(us / 2000));
+}
+
+static void courier_settings(const struct daemon *d, const struct settings *s, struct courier_settings *out)
+{
+	*out = (struct courier_settings){
+		.address = s->address,
+		.urls = s->outbox.url.list,
+		.n_urls = s->outbox.url.n < LIMIT_URLS ? s->outbox.url.n : LIMIT_URLS,
+		.group = s->n_groups > 0 ? s->groups[0].name : NULL,
+		.own_url = d->own_url,
+		.validity_s = s->outbox.validity_s,
+		.lifetime_s = s->queue.lifetime_s,
+		.warn_after_s = s->queue.warn_after_s,
+		.prefetch = s->policy.prefetch,
+		.rescue = s->policy.rescue,
+		.die_after = getenv("P2PMTA_DIE_AFTER"),
+	};
+}
+
+/* Keys that are read anew while it runs; what else changed needs a restart. */
+static enum outcome on_reload(void *arg, struct err *e)
+{
+	struct daemon *d = arg;
+	struct settings *s = settings_load(d, d->settings->file, e);
+	struct courier_settings courier;
+
+	if (s == NULL)
+		return REJECT;
+	if (strcmp(s->address, d->settings->address) != 0 || strcmp(s->state, d->settings->state) != 0) {
+		err_set(e, "address and state cannot change while the daemon runs");
+		talloc_free(s);
+		return REJECT;
+	}
+	if (log_open(s->log.to, s->log.level) < 0)
+		log_warn("log.to = %s cannot be opened; logging goes on as before", s->log.to);
+	courier_settings(d, s, &courier);
+	courier_set(d->courier, &courier);
+	err_set(e, "queue, policy, outbox.validity and log are taken over; other keys need a restart");
+	log_info("configuration=reloaded file=%s", s->file);
+	return OK;
+}
+
+static void on_hup(void *arg)
+{
+	struct err e;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
+	if (on_reload(arg, &e) != OK)
+		log_err("configuration=kept why=\"%s\"", e.text);
+	sd_notify(0, "READY=1");
+}
+
+static void on_stop(void *arg)
+{
+	on_term(arg);
+}
+
+/* The parts, from the inside out. Each returns false with err. */
+
+static bool start_state(struct daemon *d, struct err *e)
+{
+	const struct settings *s = d->settings;
+
+	if (settings_get_fpr(s, d->fpr, e) != OK)
+		return false;
+	d->store = store_open(s->state, e);
+	if (d->store == NULL)
+		return false;
+	d->pgp = pgp_new(s->keys, d->fpr, e);
+	return d->pgp != NULL;
+}
+
+static bool start_network(struct daemon *d, struct err *e)
+{
+	const struct settings *s = d->settings;
+	struct dht_settings dht = {
+		.port = s->dht.port, .bootstrap = s->dht.bootstrap.list, .n_bootstrap = s->dht.bootstrap.n,
+		.network = s->dht.network, .discovery = s->dht.discovery,
+	};
+	struct http_client_settings http = {
+		.own_urls = s->outbox.url.list, .n_own_urls = s->outbox.url.n, .user_agent = "p2pMTA/" PACKAGE_VERSION,
+	};
+
+	d->loop = loop_new(e);
+	if (d->loop == NULL)
+		return false;
+	loop_on_turn(d->loop, on_turn, d);
+	d->pool = pool_new(d->loop, 0, e);
+	if (d->pool == NULL)
+		return false;
+	d->http = http_client_new(d->loop, &http, e);
+	if (d->http == NULL)
+		return false;
+	d->dht = dht_new(d->loop, &dht, e);
+	return d->dht != NULL;
+}
+
+/* The URL by which we reach our own outbox: its first address, loopback for a wildcard. */
+static char *own_url(struct daemon *d)
+{
+	const char *listen = d->settings->outbox.listen.list[0];
+	int len = (int)(strrchr(listen, ':') - listen);
+	bool any = strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "[::]:", 5) == 0;
+
+	return talloc_asprintf(d, "http://%.*s:%u", any ? 9 : len, any ? "127.0.0.1" : listen, outbox_port(d->outbox));
+}
+
+static bool start_outbox(struct daemon *d, struct err *e)
+{
+	struct outbox_settings outbox = {
+		.listen = d->settings->outbox.listen.list, .n_listen = d->settings->outbox.listen.n,
+	};
+	struct outbox_hooks hooks = { .notice = on_posted, .receipt = on_posted, .served = on_served, .arg = d };
+
+	d->offers = offers_new();
+	d->outbox = outbox_start(d->loop, d->offers, &outbox, &hooks, e);
+	if (d->outbox == NULL)
+		return false;
+	d->own_url = own_url(d);
+	return true;
+}
+
+static void start_stations(struct daemon *d)
+{
+	const struct settings *s = d->settings;
+	struct resolve_parts resolve = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
+	struct resolve_settings descriptor = {
+		.address = s->address, .urls = s->outbox.url.list, .n_urls = s->outbox.url.n < LIMIT_URLS ? s->outbox.url.n : LIMIT_URLS,
+		.group = s->n_groups > 0 ? s->groups[0].name : NULL,
+	};
+	struct resolve_hooks resolve_hooks = {
+		.resolved = on_resolved, .published = on_published, .conflict = on_conflict, .arg = d,
+	};
+	struct notify_parts notify = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
+	struct notify_settings hearing = { .address = s->address, .poll_ms = s->dht.poll_ms };
+	struct notify_hooks notify_hooks = {
+		.made = courier_on_made, .sent = courier_on_sent, .proven = courier_on_proven, .heard = courier_on_heard,
+		.recalled = courier_on_recalled, .receipt = courier_on_receipt, .arg = d->courier,
+	};
+	struct fetch_parts fetch = {
+		d->loop, d->pool, d->pgp, d->http, store_dir(d->store, PLACE_INBOX), body_work, head_work,
+	};
+	struct fetch_hooks fetch_hooks = {
+		.got_body = courier_on_body, .got_head = courier_on_head, .arg = d->courier,
+	};
+
+	d->resolve = resolve_start(&resolve, &descriptor, &resolve_hooks);
+	d->notify = notify_start(&notify, &hearing, &notify_hooks);
+	d->fetch = fetch_start(&fetch, &fetch_hooks);
+	d->deliver = deliver_start(d->pool, d->store);
+}
+
+static void start_courier(struct daemon *d)
+{
+	struct courier_settings settings;
+	struct courier_hooks hooks = { .submitted = on_submitted, .pulled = on_pulled, .arg = d };
+
+	courier_settings(d, d->settings, &settings);
+	d->courier = courier_new(&settings, &hooks);
+	start_stations(d);
+	struct courier_parts parts = {
+		d->loop, d->pool, d->store, d->pgp, d->resolve, d->offers, d->notify, d->fetch, d->deliver,
+	};
+
+	courier_start(d->courier, &parts);
+}
+
+static bool start_tls(struct daemon *d, struct err *e)
+{
+	const struct settings *s = d->settings;
+
+	if (s->smtp.tls == TLS_OFF && s->imap.tls == TLS_OFF)
+		return true;
+	d->tls = tls_new(s->tls_cert, s->tls_key, e);
+	return d->tls != NULL;
+}
+
+static bool start_smtp(struct daemon *d, struct err *e)
+{
+	const struct settings *s = d->settings;
+	struct smtp_settings smtp = {
+		.listen = s->smtp.listen.list, .n_listen = s->smtp.listen.n, .tls_mode = s->smtp.tls, .tls = d->tls,
+		.max_size = s->smtp.max_size, .max_recipients = s->smtp.max_recipients, .address = s->address,
+		.spool = store_dir(d->store, PLACE_SPOOL),
+	};
+	struct smtp_hooks hooks = { .login = on_login, .submit = on_submit, .arg = d };
+
+	d->smtp = smtp_start(d->loop, d->pool, &smtp, &hooks, e);
+	return d->smtp != NULL;
+}
+
+static bool start_imap(struct daemon *d, struct err *e)
+{
+	const struct settings *s = d->settings;
+	struct imap_settings imap = {
+		.listen = s->imap.listen.list, .n_listen = s->imap.listen.n, .tls_mode = (int)s->imap.tls, .tls = d->tls,
+		.bulk_pull = s->imap.bulk_pull, .address = s->address,
+	};
+	struct imap_hooks hooks = {
+		.login = on_login, .pull = on_pull, .pull_forget = on_pull_forget, .withdraw = on_withdraw, .arg = d,
+	};
+
+	d->imap = imap_start(d->loop, d->pool, d->store, &imap, &hooks, e);
+	return d->imap != NULL;
+}
+
+static bool start_control(struct daemon *d, struct err *e)
+{
+	struct commands_parts parts = {
+		.loop = d->loop, .store = d->store, .courier = d->courier, .dht = d->dht, .address = d->settings->address,
+		.fpr = d->fpr, .reload = on_reload, .stop = on_stop, .arg = d,
+	};
+
+	d->commands = commands_start(&parts, d->settings->control.socket, e);
+	return d->commands != NULL;
+}
+
+struct daemon *daemon_new(const struct settings *settings, struct err *e)
+{
+	struct daemon *d = talloc_zero(NULL, struct daemon);
+
+	d->settings = settings;
+	bool good = start_state(d, e) && start_network(d, e) && start_outbox(d, e) && start_tls(d, e);
+
+	if (good)
+		start_courier(d);
+	good = good && start_smtp(d, e) && start_imap(d, e) && start_control(d, e);
+	if (!good) {
+		daemon_free(&d);
+		return NULL;
+	}
+	loop_on_signal(d->loop, SIGTERM, on_term, d);
+	loop_on_signal(d->loop, SIGINT, on_term, d);
+	loop_on_signal(d->loop, SIGHUP, on_hup, d);
+	d->watchdog = timer_new(d->loop, on_watchdog, d);
+	return d;
+}
+
+void daemon_run(struct daemon *d)
+{
+	on_watchdog(d);
+	sd_notify(0, "READY=1");
+	log_info("p2pmta=%s address=%s key=%s smtp=%u imap=%u outbox=%u dht=%u", PACKAGE_VERSION, d->settings->address,
+	    d->fpr, smtp_port(d->smtp), imap_port(d->imap), outbox_port(d->outbox), dht_port(d->dht));
+	loop_run(d->loop);
+}
+
+static void on_stop_too_long(int signo)
+{
+	(void)signo;
+	_exit(0);
+}
+
+static void stop_doors(struct daemon *d)
+{
+	commands_stop(&d->commands);
+	smtp_stop(&d->smtp);
+	imap_stop(&d->imap);
+	outbox_stop(&d->outbox);
+}
+
+static void stop_stations(struct daemon *d)
+{
+	if (d->courier != NULL)
+		courier_stop(d->courier);
+	notify_stop(&d->notify);
+	resolve_stop(&d->resolve);
+	fetch_stop(&d->fetch);
+	deliver_stop(&d->deliver);
+	courier_free(&d->courier);
+	dht_free(&d->dht);
+	http_client_free(&d->http);
+	offers_free(&d->offers);
+}
+
+void daemon_free(struct daemon **dp)
+{
+	struct daemon *d = *dp;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	sd_notify(0, "STOPPING=1");
+	stop_doors(d);
+	if (d->store != NULL)
+		store_turn(d->store);
+	signal(SIGALRM, on_stop_too_long);
+	alarm(STOP_S);
+	pool_free(&d->pool);
+	stop_stations(d);
+	store_close(&d->store);
+	timer_free(&d->watchdog);
+	tls_free(&d->tls);
+	loop_free(&d->loop);
+	pgp_free(&d->pgp);
+	alarm(0);
+	talloc_free(d);
+}
