@@ -14,3 +14,13 @@ src_lib_loop_libloop_a_SOURCES = \
 	src/lib/loop/private.h \
 	src/lib/loop/sock.c \
 	src/lib/loop/tls.c
+
+check_PROGRAMS += tests/unit/test_loop_turn
+tests_unit_test_loop_turn_SOURCES = tests/unit/test_loop_turn.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_loop_turn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_loop_turn_LDADD = $(LIB_LOOP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_loop_threads
+tests_unit_test_loop_threads_SOURCES = tests/unit/test_loop_threads.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_loop_threads_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_loop_threads_LDADD = $(LIB_LOOP) $(CHECK_LIBS)

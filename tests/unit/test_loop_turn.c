@@ -1,0 +1,261 @@
+/* Timers, turns, signals and watched descriptors. */
+#include "unit/turns.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+
+static char order[16];
+static int n_fired;
+
+static void fire(void *arg)
+{
+	order[n_fired++] = *(const char *)arg;
+}
+
+START_TEST(timers_fire_in_order)
+{
+	char names[] = "abcd";
+	static const int ms[] = { 60, 0, 30, 10 };
+	struct timer *t[4];
+	int64_t start = clock_mono_ms();
+
+	for (int i = 0; i < 4; i++) {
+		t[i] = timer_new(loop, fire, &names[i]);
+		ck_assert(!timer_is_set(t[i]));
+		timer_set(t[i], ms[i]);
+		ck_assert(timer_is_set(t[i]));
+	}
+	turns_until(&n_fired, 4);
+	ck_assert_str_eq(order, "bdca");
+	ck_assert_int_ge(clock_mono_ms() - start, 59);
+	for (int i = 0; i < 4; i++) {
+		ck_assert(!timer_is_set(t[i]));
+		timer_free(&t[i]);
+		ck_assert_ptr_null(t[i]);
+	}
+	timer_free(&t[0]);
+}
+END_TEST
+
+START_TEST(timers_move_and_clear)
+{
+	char names[] = "abc";
+	struct timer *a = timer_new(loop, fire, names), *b = timer_new(loop, fire, names + 1);
+	struct timer *c = timer_new(loop, fire, names + 2);
+
+	timer_set(a, 0);
+	timer_set(b, 10);
+	timer_set(c, -5);
+	timer_set(a, 20);		/* moved behind b */
+	timer_clear(c);
+	timer_clear(c);
+	turns_until(&n_fired, 2);
+	ck_assert_str_eq(order, "ba");
+	timer_free(&a);
+	timer_free(&b);
+	timer_free(&c);
+}
+END_TEST
+
+static struct timer *self;
+
+static void free_itself(void *arg)
+{
+	timer_free(&self);
+	++*(int *)arg;
+}
+
+static void set_itself(void *arg)
+{
+	if (++*(int *)arg < 5)
+		timer_set(self, 0);
+}
+
+START_TEST(timers_inside_themselves)
+{
+	int n = 0;
+
+	self = timer_new(loop, set_itself, &n);
+	timer_set(self, 0);
+	turns_until(&n, 5);
+	timer_free(&self);
+	n = 0;
+	self = timer_new(loop, free_itself, &n);
+	timer_set(self, 1);
+	turns_until(&n, 1);
+	ck_assert_ptr_null(self);
+}
+END_TEST
+
+/* A timer counts from now, however long the turn has lasted. */
+static void slow_then_set(void *arg)
+{
+	int64_t until = clock_mono_ms() + 60;
+
+	while (clock_mono_ms() < until)
+		;
+	timer_set(self, 30);
+	*(int64_t *)arg = clock_mono_ms();
+}
+
+START_TEST(turns_are_measured)
+{
+	int64_t set_ms = 0;
+	int n = 0;
+	struct timer *slow = timer_new(loop, slow_then_set, &set_ms);
+
+	turns_some(2);
+	loop_take_longest_ms(loop);
+	self = timer_new(loop, turns_count_up, &n);
+	timer_set(slow, 30);
+	turns_until(&n, 1);
+	ck_assert_int_ge(clock_mono_ms() - set_ms, 29);
+	int64_t longest = loop_take_longest_ms(loop);
+
+	ck_assert_msg(longest >= 59 && longest < 2000, "%lld ms", (long long)longest);
+	ck_assert_int_eq(loop_take_longest_ms(loop), 0);
+	timer_free(&slow);
+	timer_free(&self);
+}
+END_TEST
+
+/* Each turn's hook starts work for the next one; nothing else wakes the loop. */
+static struct timer *from_hook;
+static int n_hooks, n_work;
+
+static void on_turn(void *arg)
+{
+	(void)arg;
+	n_hooks++;
+	if (n_work < 10 && !timer_is_set(from_hook))
+		timer_set(from_hook, 0);
+}
+
+START_TEST(hooks_start_work)
+{
+	int64_t start = clock_mono_ms();
+
+	from_hook = timer_new(loop, turns_count_up, &n_work);
+	loop_on_turn(loop, on_turn, NULL);
+	timer_set(from_hook, 0);
+	turns_until(&n_work, 10);
+	ck_assert_int_ge(n_hooks, 10);
+	ck_assert_int_lt(clock_mono_ms() - start, 5000);
+	timer_free(&from_hook);
+}
+END_TEST
+
+START_TEST(stop_before_run)
+{
+	int n = 0;
+	struct timer *t = timer_new(loop, turns_count_up, &n);
+
+	loop_stop(loop);
+	loop_run(loop);
+	ck_assert_int_eq(n, 0);
+	timer_set(t, 0);
+	turns_until(&n, 1);
+	timer_free(&t);
+}
+END_TEST
+
+START_TEST(signals_come_on_the_loop)
+{
+	int n_usr1 = 0, n_usr2 = 0;
+
+	loop_on_signal(loop, SIGUSR1, turns_count_up, &n_usr1);
+	loop_on_signal(loop, SIGUSR2, turns_count_up, &n_usr2);
+	raise(SIGUSR1);
+	ck_assert_int_eq(n_usr1, 0);
+	turns_until(&n_usr1, 1);
+	raise(SIGUSR2);
+	turns_until(&n_usr2, 1);
+	raise(SIGUSR1);
+	turns_until(&n_usr1, 2);
+	ck_assert_int_eq(n_usr2, 1);
+}
+END_TEST
+
+START_TEST(broken_pipe_is_an_error_only)
+{
+	int fd[2];
+
+	ck_assert_int_eq(pipe(fd), 0);
+	close(fd[0]);
+	ck_assert_int_eq(write(fd[1], "x", 1), -1);
+	close(fd[1]);
+}
+END_TEST
+
+struct seen {
+	struct watch *w;
+	unsigned events;
+	int n;
+	bool free_it;
+};
+
+static void see(void *arg, int fd, unsigned events)
+{
+	struct seen *s = arg;
+	char c;
+
+	s->events = events;
+	s->n++;
+	if (events & WATCH_READ)
+		ck_assert_int_eq(read(fd, &c, 1), 1);
+	if (events & WATCH_WRITE)
+		watch_set(s->w, WATCH_READ);
+	if (s->free_it)
+		watch_free(&s->w);
+}
+
+START_TEST(watches_see_what_they_ask_for)
+{
+	struct seen s = { 0 };
+	int fd[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	s.w = watch_new(loop, fd[0], see, &s);
+	ck_assert_int_eq(write(fd[1], "ab", 2), 2);
+	turns_some(3);
+	ck_assert_int_eq(s.n, 0);
+	watch_set(s.w, WATCH_READ);
+	turns_until(&s.n, 2);
+	ck_assert_uint_eq(s.events, WATCH_READ);
+	watch_set(s.w, WATCH_READ | WATCH_WRITE);
+	turns_until(&s.n, 3);
+	ck_assert_uint_eq(s.events, WATCH_WRITE);
+	turns_some(3);
+	ck_assert_int_eq(s.n, 3);
+	watch_set(s.w, 0);
+	ck_assert_int_eq(write(fd[1], "cd", 2), 2);
+	turns_some(3);
+	ck_assert_int_eq(s.n, 3);
+	s.free_it = true;
+	watch_set(s.w, WATCH_READ);
+	turns_until(&s.n, 4);
+	ck_assert_ptr_null(s.w);
+	turns_some(3);
+	ck_assert_int_eq(s.n, 4);
+	ck_assert_int_eq(write(fd[0], "x", 1), 1);	/* the descriptor is still open */
+	close(fd[0]);
+	close(fd[1]);
+}
+END_TEST
+
+UNIT_SUITE("loop_turn")
+	tcase_add_checked_fixture(unit_case, turns_begin, turns_end);
+	UNIT(timers_fire_in_order);
+	UNIT(timers_move_and_clear);
+	UNIT(timers_inside_themselves);
+	UNIT(turns_are_measured);
+	UNIT(hooks_start_work);
+	UNIT(stop_before_run);
+	UNIT(signals_come_on_the_loop);
+	UNIT(broken_pipe_is_an_error_only);
+	UNIT(watches_see_what_they_ask_for);
+UNIT_END

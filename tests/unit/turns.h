@@ -1,0 +1,77 @@
+#ifndef TESTS_TURNS_H
+#define TESTS_TURNS_H
+/*
+ * A loop for a test: it turns until what is waited for has happened, and the
+ * test fails when that takes ten seconds. One loop at a time.
+ */
+#include "unit/unit.h"
+
+#include "lib/loop/loop.h"
+
+static struct loop *loop;
+static struct timer *turns_guard;
+static const int *turns_count;
+static int turns_want;
+
+static void turns_check(void *arg)
+{
+	(void)arg;
+	if (turns_count != NULL && *turns_count >= turns_want)
+		loop_stop(loop);
+}
+
+static void turns_late(void *arg)
+{
+	(void)arg;
+	ck_abort_msg("what the test waits for did not happen");
+}
+
+static void turns_begin(void)
+{
+	struct err e;
+
+	loop = loop_new(&e);
+	ck_assert_msg(loop != NULL, "%s", e.text);
+	loop_on_turn(loop, turns_check, NULL);
+	turns_guard = timer_new(loop, turns_late, NULL);
+}
+
+static void turns_end(void)
+{
+	timer_free(&turns_guard);
+	loop_free(&loop);
+}
+
+/* Turn until *count has reached want. */
+static void turns_until(const int *count, int want)
+{
+	if (*count >= want)
+		return;
+	turns_count = count;
+	turns_want = want;
+	timer_set(turns_guard, 10000);
+	loop_run(loop);
+	timer_clear(turns_guard);
+	turns_count = NULL;
+}
+
+static inline void turns_count_up(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* A few turns, so that what is ready is done. */
+static inline void turns_some(int n)
+{
+	int count = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct timer *t = timer_new(loop, turns_count_up, &count);
+
+		timer_set(t, 0);
+		turns_until(&count, i + 1);
+		timer_free(&t);
+	}
+}
+
+#endif
