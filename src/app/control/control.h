@@ -23,13 +23,13 @@
 enum control_command {
 	CONTROL_STATUS,		/* - */
 	CONTROL_QUEUE,		/* - */
-	CONTROL_SHOW,		/* id: integer */
-	CONTROL_CANCEL,		/* id: integer, addresses: array of normal addresses, may be absent (all) */
+	CONTROL_SHOW,		/* id: positive integer */
+	CONTROL_CANCEL,		/* id: positive integer, addresses: array of normal addresses, may be absent (all) */
 	CONTROL_CONTACTS,	/* - */
-	CONTROL_PULL,		/* uid: integer (of INBOX); absent: all */
-	CONTROL_VERIFY,		/* address, fpr: may be absent (the pinned one, or only show it) */
+	CONTROL_PULL,		/* uid: positive integer (of INBOX); absent: all */
+	CONTROL_VERIFY,		/* address; fpr: 40 upper-case hex, may be absent (the one in sight) */
 	CONTROL_FORGET,		/* address */
-	CONTROL_TRACE,		/* mask: integer of enum trace bits, on: boolean */
+	CONTROL_TRACE,		/* what: array of "smtp", "imap", "http", "dht"; on: boolean */
 	CONTROL_RELOAD,		/* - */
 	CONTROL_STOP,		/* - */
 	N_CONTROL,
@@ -64,10 +64,12 @@ void control_stop(struct control **);
 
 /* Result of a request; takes it. Dropped when the asker has gone. */
 void control_answer(struct control *, uint64_t request, json_t *);
+/* The same, then sent(arg) once: when it is out, the asker has gone, or a second has passed. For `stop`. */
+void control_answer_last(struct control *, uint64_t request, json_t *, void (*sent)(void *arg), void *arg);
 /* No result: text is one sentence for people. */
 void control_refuse(struct control *, uint64_t request, enum control_code, const char *text);
-/* Sends what waits, at most a moment: for `stop`, whose answer goes out before the daemon does. */
-void control_flush(struct control *);
+/* Text of unknown origin as a JSON string: what is not UTF-8 becomes '?'. NULL becomes "". */
+json_t *control_text(const char *);
 
 /*
  * One request line (without its line end) to command and args, checked
