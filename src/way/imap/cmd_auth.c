@@ -1,0 +1,180 @@
+/*
+ * Who is there: capabilities, TLS, login. A wrong password costs the client
+ * time - one second more each time - and the fifth ends the connection.
+ * Passwords go over TLS or loopback only.
+ */
+#include <config.h>
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "way/imap/session.h"
+
+enum { MAX_FAILURES = 5, FAILURE_MS = 1000, MAX_SASL = 8 * 1024 };
+
+void imap_cmd_capability(struct imap_session *s, struct imap_cmd *c)
+{
+	struct buf *caps = buf_new(c, KIB(4));
+
+	imap_capability(s, caps);
+	imap_send(s, "* CAPABILITY %s", caps->data);
+	imap_finish(s, "OK Capability completed");
+}
+
+void imap_cmd_noop(struct imap_session *s, struct imap_cmd *c)
+{
+	imap_finish(s, "OK %s completed", c->verb->name);
+}
+
+void imap_cmd_logout(struct imap_session *s, struct imap_cmd *c)
+{
+	(void)c;
+	imap_send(s, "* BYE Logging out");
+	imap_deselect(s);
+	imap_finish(s, "OK Logout completed");
+	imap_end(s, NULL);
+}
+
+void imap_cmd_id(struct imap_session *s, struct imap_cmd *c)
+{
+	(void)c;
+	imap_send(s, "* ID (\"name\" \"p2pMTA\" \"version\" \"%s\")", PACKAGE_VERSION);
+	imap_finish(s, "OK ID completed");
+}
+
+void imap_cmd_starttls(struct imap_session *s, struct imap_cmd *c)
+{
+	(void)c;
+	if (conn_is_tls(s->conn)) {
+		imap_finish(s, "BAD TLS is on already");
+		return;
+	}
+	if (!s->imap->settings.tls || s->imap->settings.tls_mode != 1) {
+		imap_finish(s, "BAD TLS is not offered");
+		return;
+	}
+	imap_finish(s, "OK Begin TLS negotiation now");
+	conn_start_tls(s->conn, s->imap->settings.tls);
+}
+
+/* ---- login ---- */
+
+static void refuse(struct imap_session *s)
+{
+	if (s->failures >= MAX_FAILURES) {
+		imap_send(s, "%s NO [AUTHENTICATIONFAILED] Wrong user or password", s->cmd->tag);
+		imap_end(s, "Too many failed logins");
+		return;
+	}
+	imap_finish(s, "NO [AUTHENTICATIONFAILED] Wrong user or password");
+}
+
+static void login(struct imap_session *s, const char *user, const char *password)
+{
+	if (!s->imap->hooks.login(s->imap->hooks.arg, user, password)) {
+		s->failures++;
+		log_info("imap=%llu state=refused tries=%u", (unsigned long long)s->id, s->failures);
+		s->cmd->line = NULL;
+		imap_wait(s, (int64_t)s->failures * FAILURE_MS, refuse);
+		return;
+	}
+	struct buf *caps = buf_new(s->cmd, KIB(4));
+
+	s->authed = true;
+	imap_parser_set_limits(s->parser, LIMIT_IMAP_LINE, LIMIT_IMAP_LINE);
+	conn_set_idle(s->conn, (int64_t)LIMIT_IMAP_IDLE_S * 1000);
+	log_info("imap=%llu state=login", (unsigned long long)s->id);
+	imap_capability(s, caps);
+	imap_finish(s, "OK [CAPABILITY %s] Logged in", caps->data);
+}
+
+static bool is_private(struct imap_session *s)
+{
+	if (conn_is_tls(s->conn) || conn_is_loopback(s->conn))
+		return true;
+	imap_finish(s, "NO [PRIVACYREQUIRED] Login needs TLS");
+	return false;
+}
+
+void imap_cmd_login(struct imap_session *s, struct imap_cmd *c)
+{
+	if (c->args[0].kind == IMAP_LIST || c->args[1].kind == IMAP_LIST) {
+		imap_finish(s, "BAD Strings were expected");
+		return;
+	}
+	if (!is_private(s))
+		return;
+	/* The parser's copies are wiped here, the caller's afterwards is gone with the command. */
+	char *user = mem_strdup(NULL, c->args[0].text), *password = mem_strdup(NULL, c->args[1].text);
+
+	login(s, user, password);
+	explicit_bzero(password, strlen(password));
+	talloc_free(password);
+	talloc_free(user);
+}
+
+/* RFC 4616: [authzid] NUL authcid NUL password */
+static void plain(struct imap_session *s, const char *base64)
+{
+	struct bytes b;
+	const char *end[2];
+
+	if (base64_parse(s->cmd, base64, MAX_SASL, &b) < 0)
+		goto bad;
+	const char *p = (const char *)b.data, *stop = p + b.len;
+
+	for (unsigned i = 0; i < 2; i++) {
+		end[i] = (const char *)memchr(p, '\0', (size_t)(stop - p));
+		if (!end[i])
+			goto bad;
+		p = end[i] + 1;
+	}
+	/* b is followed by a NUL; one inside the password would cut it. */
+	if (memchr(p, '\0', (size_t)(stop - p)))
+		goto bad;
+	const char *authzid = (const char *)b.data, *authcid = end[0] + 1;
+
+	if (authzid[0] != '\0' && strcmp(authzid, authcid) != 0) {
+		imap_finish(s, "NO [AUTHORIZATIONFAILED] There is one user only");
+		return;
+	}
+	login(s, authcid, p);
+	return;
+bad:
+	imap_finish(s, "BAD Bad SASL response");
+}
+
+static void on_response(struct imap_session *s, const char *line, size_t len)
+{
+	(void)len;
+	if (strcmp(line, "*") == 0)
+		imap_finish(s, "BAD Authentication was cancelled");
+	else
+		plain(s, line);
+}
+
+void imap_cmd_authenticate(struct imap_session *s, struct imap_cmd *c)
+{
+	const char *mechanism = imap_arg_text(s, &c->args[0]);
+
+	if (!mechanism)
+		return;
+	if (strcasecmp(mechanism, "PLAIN") != 0) {
+		imap_finish(s, "NO [CANNOT] Mechanism is not known");
+		return;
+	}
+	if (!is_private(s))
+		return;
+	if (c->n_args == 2) {
+		const char *first = imap_arg_text(s, &c->args[1]);
+
+		if (first)
+			plain(s, strcmp(first, "=") == 0 ? "" : first);
+		return;
+	}
+	c->line = on_response;
+	imap_continue(s, "");
+}

@@ -1,0 +1,308 @@
+/*
+ * Making, removing and choosing mailboxes. Levels above a new mailbox are made
+ * along (RFC 3501 section 6.3.3). CLOSE and EXPUNGE in the Outbox take letters
+ * back: each message goes only when its withdrawal succeeded.
+ */
+#include <config.h>
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "way/imap/expunge.h"
+#include "way/imap/flags.h"
+#include "way/imap/session.h"
+
+/* ---- mailboxes ---- */
+
+static bool finish_outcome(struct imap_session *s, enum outcome res, const struct err *e)
+{
+	if (res == OK)
+		return true;
+	imap_finish(s, "NO [%s] %s", res == RETRY ? "UNAVAILABLE" : "CANNOT", e->text);
+	return false;
+}
+
+/* Every level above name that is missing. */
+static enum outcome make_parents(struct imap_session *s, const char *name, struct err *e)
+{
+	enum outcome res = OK;
+
+	for (const char *p = strchr(name, '/'); p && res == OK; p = strchr(p + 1, '/')) {
+		char *parent = mem_strndup(NULL, name, (size_t)(p - name));
+
+		if (!store_mailbox_find(s->imap->store, parent))
+			res = store_mailbox_create(s->imap->store, parent, e);
+		talloc_free(parent);
+	}
+	return res;
+}
+
+/* The name to make, without a '/' at its end; NULL when answered. */
+static const char *new_name(struct imap_session *s, const struct imap_arg *a)
+{
+	const char *name = imap_arg_name(s, a);
+
+	if (!name)
+		return NULL;
+	size_t len = strlen(name);
+
+	if (len > 1 && name[len - 1] == '/')
+		name = mem_strndup(s->cmd, name, len - 1);
+	if (store_mailbox_find(s->imap->store, name)) {
+		imap_finish(s, "NO [ALREADYEXISTS] Mailbox exists already");
+		return NULL;
+	}
+	return name;
+}
+
+void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
+{
+	struct err e;
+	const char *name = new_name(s, &c->args[0]);
+
+	if (!name)
+		return;
+	enum outcome res = make_parents(s, name, &e);
+
+	if (res == OK)
+		res = store_mailbox_create(s->imap->store, name, &e);
+	if (finish_outcome(s, res, &e))
+		imap_finish_durable(s, "OK Create completed");
+}
+
+void imap_cmd_delete(struct imap_session *s, struct imap_cmd *c)
+{
+	struct err e;
+	const char *name = imap_arg_name(s, &c->args[0]);
+
+	if (!name)
+		return;
+	if (!store_mailbox_find(s->imap->store, name)) {
+		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
+		return;
+	}
+	s->imap->quiet = s->id;
+	enum outcome res = store_mailbox_delete(s->imap->store, name, &e);
+
+	s->imap->quiet = 0;
+	if (finish_outcome(s, res, &e))
+		imap_finish_durable(s, "OK Delete completed");
+}
+
+void imap_cmd_rename(struct imap_session *s, struct imap_cmd *c)
+{
+	struct err e;
+	const char *from = imap_arg_name(s, &c->args[0]);
+
+	if (!from)
+		return;
+	const char *to = new_name(s, &c->args[1]);
+
+	if (!to)
+		return;
+	enum outcome res = make_parents(s, to, &e);
+
+	if (res == OK)
+		res = store_mailbox_rename(s->imap->store, from, to, &e);
+	if (finish_outcome(s, res, &e))
+		imap_finish_durable(s, "OK Rename completed");
+}
+
+static void subscribe(struct imap_session *s, struct imap_cmd *c, bool on)
+{
+	const char *name = imap_arg_name(s, &c->args[0]);
+
+	if (!name)
+		return;
+	struct mailbox *box = store_mailbox_find(s->imap->store, name);
+
+	if (!box) {
+		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
+		return;
+	}
+	store_mailbox_subscribe(s->imap->store, box, on);
+	imap_finish_durable(s, "OK %s completed", c->verb->name);
+}
+
+void imap_cmd_subscribe(struct imap_session *s, struct imap_cmd *c)
+{
+	subscribe(s, c, true);
+}
+
+void imap_cmd_unsubscribe(struct imap_session *s, struct imap_cmd *c)
+{
+	subscribe(s, c, false);
+}
+
+/* ---- selecting ---- */
+
+static size_t first_unseen(const struct mailbox *box)
+{
+	if (box->n_unseen == 0)
+		return 0;
+	for (size_t i = 0; i < box->n_messages; i++)
+		if (!(box->messages[i].flags & FLAG_SEEN))
+			return i + 1;
+	return 0;
+}
+
+static void open_box(struct imap_session *s, struct imap_cmd *c, bool read_only)
+{
+	imap_deselect(s);
+	const char *name = imap_arg_name(s, &c->args[0]);
+
+	if (!name)
+		return;
+	struct mailbox *box = store_mailbox_find(s->imap->store, name);
+
+	if (!box) {
+		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
+		return;
+	}
+	s->view = imap_view_new(s, s->imap->store, box, read_only);
+	/* Something no store has: so that the flags are told even when there are no keywords. */
+	s->view->told_keywords = ~imap_flags_known(s->imap->store);
+	imap_tell_keywords(s);
+	imap_send(s, "* %zu EXISTS", s->view->n);
+	imap_send(s, "* %zu RECENT", s->view->n_recent);
+	size_t unseen = first_unseen(box);
+
+	if (unseen > 0)
+		imap_send(s, "* OK [UNSEEN %zu] First unseen", unseen);
+	imap_send(s, "* OK [UIDVALIDITY %u] UIDs are valid", (unsigned)box->uidvalidity);
+	imap_send(s, "* OK [UIDNEXT %u] Next UID", (unsigned)box->uidnext);
+	imap_finish(s, "OK [READ-%s] %s completed", read_only ? "ONLY" : "WRITE", c->verb->name);
+}
+
+void imap_cmd_select(struct imap_session *s, struct imap_cmd *c)
+{
+	open_box(s, c, false);
+}
+
+void imap_cmd_examine(struct imap_session *s, struct imap_cmd *c)
+{
+	open_box(s, c, true);
+}
+
+void imap_cmd_unselect(struct imap_session *s, struct imap_cmd *c)
+{
+	(void)c;
+	imap_deselect(s);
+	imap_finish(s, "OK Unselect completed");
+}
+
+/* ---- expunging ---- */
+
+struct expunge {
+	struct imap_walk walk;
+	struct imap_span all;
+	bool close;			/* nothing is told, the mailbox is left */
+	struct err refused;		/* text of the last message that had to stay */
+};
+
+enum outcome imap_expunge_one(struct imap_session *s, struct mailbox *box, uint32_t uid, struct err *e)
+{
+	const struct message *m = store_message_find(box, uid);
+
+	if (!m)
+		return OK;
+	if (imap_is_outbox(s, box)) {
+		enum outcome res = s->imap->hooks.withdraw(s->imap->hooks.arg, m->id, e);
+
+		if (res != OK)
+			return res;
+		/* The hook may have changed the mailbox. */
+		box = imap_box(s);
+		if (!box || !store_message_find(box, uid))
+			return OK;
+	}
+	store_message_expunge(s->imap->store, box, uid);
+	return OK;
+}
+
+static void expunged(struct imap_session *s, const struct expunge *x)
+{
+	struct err refused = x->refused;
+
+	if (x->close)
+		imap_deselect(s);
+	if (refused.text[0])
+		imap_finish(s, "NO [CANNOT] %s", refused.text);
+	else
+		imap_finish_durable(s, "OK %s completed", x->close ? "Close" : "Expunge");
+}
+
+static void go_on(struct imap_session *s)
+{
+	struct expunge *x = (struct expunge *)s->cmd->state;
+	int64_t started = clock_mono_ms();
+	size_t i;
+
+	while (imap_walk_next(&x->walk, &i)) {
+		struct mailbox *box = imap_box(s);
+		const struct message *m = box ? store_message_find(box, s->view->uids[i]) : NULL;
+
+		if (!m || !(m->flags & FLAG_DELETED))
+			continue;
+		struct err e = { .text = "Could not be withdrawn" };
+
+		if (imap_expunge_one(s, box, m->uid, &e) != OK)
+			x->refused = e;
+		if (imap_is_slice_over(s, started)) {
+			imap_yield(s, go_on);
+			return;
+		}
+	}
+	expunged(s, x);
+}
+
+static void start(struct imap_session *s, struct imap_cmd *c, bool close)
+{
+	struct expunge *x = mem_zero(c, struct expunge);
+
+	x->close = close;
+	x->all = (struct imap_span){ 0, s->view->n };
+	x->walk = (struct imap_walk){ .spans = &x->all, .n = 1 };
+	if (c->n_args > 0 && !imap_arg_set(s, &c->args[0], &x->walk, NULL))
+		return;
+	c->state = x;
+	go_on(s);
+}
+
+void imap_cmd_expunge(struct imap_session *s, struct imap_cmd *c)
+{
+	start(s, c, false);
+}
+
+void imap_cmd_close(struct imap_session *s, struct imap_cmd *c)
+{
+	if (s->view->read_only) {
+		imap_deselect(s);
+		imap_finish(s, "OK Close completed");
+		return;
+	}
+	start(s, c, true);
+}
+
+/* ---- IDLE ---- */
+
+static void on_done(struct imap_session *s, const char *line, size_t len)
+{
+	if (len == 4 && strcasecmp(line, "DONE") == 0)
+		imap_finish(s, "OK Idle completed");
+	else
+		imap_finish(s, "BAD DONE was expected");
+}
+
+void imap_cmd_idle(struct imap_session *s, struct imap_cmd *c)
+{
+	c->line = on_done;
+	c->tells = true;
+	s->told_soon = false;
+	imap_continue(s, "idling");
+	if (s->view)
+		imap_tell(s, true, false);
+	imap_flush(s);
+}

@@ -1,0 +1,340 @@
+/*
+ * LIST (RFC 3501, RFC 5258, RFC 5819, RFC 6154), LSUB, STATUS, NAMESPACE. A
+ * name that exists only as parent of others ("a" of "a/b") is listed as
+ * \Noselect. Names are gathered once into a table that knows children and
+ * subscribed descendants; then every pattern is tried against every name.
+ */
+#include <config.h>
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/mem.h"
+#include "way/imap/name.h"
+#include "way/imap/session.h"
+
+enum { SELECT_SUBSCRIBED = 1, SELECT_SPECIAL = 2, SELECT_RECURSIVE = 4, SELECT_REMOTE = 8 };
+enum { RETURN_SUBSCRIBED = 1, RETURN_CHILDREN = 2, RETURN_SPECIAL = 4, RETURN_STATUS = 8 };
+
+struct option {
+	const char *name;
+	unsigned bit;
+};
+
+static const struct option select_options[] = {
+	{ "SUBSCRIBED", SELECT_SUBSCRIBED }, { "SPECIAL-USE", SELECT_SPECIAL },
+	{ "RECURSIVEMATCH", SELECT_RECURSIVE }, { "REMOTE", SELECT_REMOTE }, { NULL, 0 },
+};
+static const struct option return_options[] = {
+	{ "SUBSCRIBED", RETURN_SUBSCRIBED }, { "CHILDREN", RETURN_CHILDREN },
+	{ "SPECIAL-USE", RETURN_SPECIAL }, { "STATUS", RETURN_STATUS }, { NULL, 0 },
+};
+
+struct entry {
+	const char *name;
+	struct mailbox *box;		/* NULL: a parent only */
+	bool has_children;
+	bool has_subscribed, has_special;	/* below it */
+	UT_hash_handle hh;
+};
+
+struct listing {
+	unsigned select, wants;		/* SELECT_..., RETURN_... */
+	const struct imap_arg *status;	/* items of RETURN (STATUS ...) */
+	const char **patterns;
+	size_t n_patterns;
+	bool lsub;
+	struct entry *entries;		/* uthash, by name */
+};
+
+/* ---- the names ---- */
+
+static struct entry *get_entry(void *ctx, struct listing *l, const char *name, size_t len)
+{
+	struct entry *e = NULL;
+
+	HASH_FIND(hh, l->entries, name, len, e);
+	if (!e) {
+		e = mem_zero(ctx, struct entry);
+		e->name = mem_strndup(e, name, len);
+		HASH_ADD_KEYPTR(hh, l->entries, e->name, len, e);
+	}
+	return e;
+}
+
+static int by_name(const struct entry *a, const struct entry *b)
+{
+	bool inbox_a = strcmp(a->name, "INBOX") == 0, inbox_b = strcmp(b->name, "INBOX") == 0;
+
+	return inbox_a != inbox_b ? (inbox_a ? -1 : 1) : strcmp(a->name, b->name);
+}
+
+static void gather(struct imap_session *s, void *ctx, struct listing *l)
+{
+	size_t n;
+	struct mailbox **all = store_mailbox_all(s->imap->store, ctx, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = all[i]->name;
+
+		get_entry(ctx, l, name, strlen(name))->box = all[i];
+		for (const char *p = strchr(name, '/'); p; p = strchr(p + 1, '/')) {
+			struct entry *parent = get_entry(ctx, l, name, (size_t)(p - name));
+
+			parent->has_children = true;
+			parent->has_subscribed |= all[i]->subscribed;
+			parent->has_special |= all[i]->special != NULL;
+		}
+	}
+	HASH_SORT(l->entries, by_name);
+}
+
+/* ---- answers ---- */
+
+static bool is_selected(const struct listing *l, const struct entry *e)
+{
+	if (!e->box)
+		return !(l->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL));
+	return !(l->select & SELECT_SUBSCRIBED && !e->box->subscribed) &&
+	    !(l->select & SELECT_SPECIAL && !e->box->special);
+}
+
+static bool has_selected_below(const struct listing *l, const struct entry *e)
+{
+	return (l->select & SELECT_SUBSCRIBED && e->has_subscribed) ||
+	    (l->select & SELECT_SPECIAL && e->has_special);
+}
+
+static bool is_matched(const struct listing *l, const char *name)
+{
+	for (size_t i = 0; i < l->n_patterns; i++)
+		if (imap_name_match(l->patterns[i], name))
+			return true;
+	return false;
+}
+
+static void print_entry(struct imap_session *s, const struct listing *l, const struct entry *e, bool below)
+{
+	struct buf *out = s->out;
+	bool subscribed = e->box && e->box->subscribed;
+
+	buf_adds(out, l->lsub ? "* LSUB (" : "* LIST (");
+	if (l->lsub) {
+		buf_adds(out, is_selected(l, e) ? "" : "\\Noselect");
+	} else {
+		buf_adds(out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
+		if (!e->box)
+			buf_adds(out, " \\Noselect");
+		if (subscribed && (l->select & SELECT_SUBSCRIBED || l->wants & RETURN_SUBSCRIBED))
+			buf_adds(out, " \\Subscribed");
+		if (e->box && e->box->special)
+			buf_addf(out, " %s", e->box->special);
+	}
+	buf_adds(out, ") \"/\" ");
+	imap_name_print(out, e->name);
+	if (below)
+		buf_adds(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+	buf_adds(out, "\r\n");
+}
+
+static void print_status(struct imap_session *s, const char *name, const struct imap_arg *items)
+{
+	struct mailbox *box = store_mailbox_find(s->imap->store, name);
+
+	if (!box)
+		return;
+	buf_adds(s->out, "* STATUS ");
+	imap_name_print(s->out, name);
+	buf_adds(s->out, " ");
+	imap_status_print(s->out, box, items->args, items->n_args);
+	buf_adds(s->out, "\r\n");
+}
+
+static void answer(struct imap_session *s, struct listing *l)
+{
+	struct entry *e, *next;
+
+	gather(s, s->cmd, l);
+	HASH_ITER(hh, l->entries, e, next) {
+		bool below = l->select & SELECT_RECURSIVE && has_selected_below(l, e);
+		bool parent = l->lsub && e->has_subscribed && !is_selected(l, e);
+
+		if (!is_matched(l, e->name) || !(is_selected(l, e) || below || parent))
+			continue;
+		/* LSUB "*" names the subscribed ones only; their parents appear with "%" alone. */
+		if (parent && strchr(l->patterns[0], '*'))
+			continue;
+		print_entry(s, l, e, below);
+		if (l->wants & RETURN_STATUS && e->box)
+			print_status(s, e->name, l->status);
+		if (s->out->len > KIB(32))
+			imap_flush(s);
+	}
+	HASH_CLEAR(hh, l->entries);
+}
+
+/* ---- arguments ---- */
+
+/* Reference and pattern joined, as UTF-8; NULL: matches nothing. */
+static const char *pattern_of(struct imap_session *s, const char *reference, const struct imap_arg *a)
+{
+	if (a->kind != IMAP_ATOM && a->kind != IMAP_STRING)
+		return NULL;
+	return imap_name_decode(s->cmd, mem_printf(s->cmd, "%s%s", reference, a->text));
+}
+
+static void parse_patterns(struct imap_session *s, struct listing *l, const char *reference, const struct imap_arg *a)
+{
+	const struct imap_arg *args = a->kind == IMAP_LIST ? a->args : a;
+	size_t n = a->kind == IMAP_LIST ? a->n_args : 1;
+
+	l->patterns = mem_array(s->cmd, const char *, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		const char *pattern = pattern_of(s, reference, &args[i]);
+
+		if (pattern)
+			l->patterns[l->n_patterns++] = pattern;
+	}
+}
+
+static unsigned find_option(const struct option *options, const struct imap_arg *a)
+{
+	for (; a->kind == IMAP_ATOM && options->name; options++)
+		if (strcasecmp(options->name, a->text) == 0)
+			return options->bit;
+	return 0;
+}
+
+static bool parse_select(struct listing *l, const struct imap_arg *list)
+{
+	for (size_t i = 0; i < list->n_args; i++) {
+		unsigned bit = find_option(select_options, &list->args[i]);
+
+		if (!bit)
+			return false;
+		l->select |= bit;
+	}
+	/* RFC 5258 section 3: RECURSIVEMATCH refines another option. */
+	return !(l->select & SELECT_RECURSIVE) || l->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL);
+}
+
+static bool parse_return(struct listing *l, const struct imap_arg *list)
+{
+	for (size_t i = 0; i < list->n_args; i++) {
+		unsigned bit = find_option(return_options, &list->args[i]);
+
+		if (!bit)
+			return false;
+		l->wants |= bit;
+		if (bit != RETURN_STATUS)
+			continue;
+		struct buf *probe = buf_new(NULL, KIB(4));
+		struct mailbox none = { 0 };
+
+		l->status = ++i < list->n_args ? &list->args[i] : NULL;
+		bool ok = l->status && l->status->kind == IMAP_LIST &&
+		    imap_status_print(probe, &none, l->status->args, l->status->n_args);
+
+		talloc_free(probe);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+void imap_cmd_list(struct imap_session *s, struct imap_cmd *c)
+{
+	struct listing l = { 0 };
+	const struct imap_arg *a = c->args, *end = c->args + c->n_args;
+
+	if (a->kind == IMAP_LIST && !parse_select(&l, a++))
+		goto bad;
+	if (end - a != 2 && end - a != 4)
+		goto bad;
+	if (end - a == 4 && (a[2].kind != IMAP_ATOM || strcasecmp(a[2].text, "RETURN") != 0 ||
+	    a[3].kind != IMAP_LIST || !parse_return(&l, &a[3])))
+		goto bad;
+	const char *reference = imap_arg_text(s, a);
+
+	if (!reference)
+		return;
+	if (a[1].kind == IMAP_STRING && a[1].len == 0 && c->n_args == 2) {
+		imap_send(s, "* LIST (\\Noselect) \"/\" \"\"");
+		imap_finish(s, "OK List completed");
+		return;
+	}
+	parse_patterns(s, &l, reference, &a[1]);
+	if (l.n_patterns > 0)
+		answer(s, &l);
+	imap_finish(s, "OK List completed");
+	return;
+bad:
+	imap_finish(s, "BAD Bad arguments of LIST");
+}
+
+void imap_cmd_lsub(struct imap_session *s, struct imap_cmd *c)
+{
+	struct listing l = { .lsub = true, .select = SELECT_SUBSCRIBED };
+	const char *reference = imap_arg_text(s, &c->args[0]);
+
+	if (!reference)
+		return;
+	parse_patterns(s, &l, reference, &c->args[1]);
+	if (l.n_patterns > 0)
+		answer(s, &l);
+	imap_finish(s, "OK Lsub completed");
+}
+
+void imap_cmd_namespace(struct imap_session *s, struct imap_cmd *c)
+{
+	(void)c;
+	imap_send(s, "* NAMESPACE ((\"\" \"/\")) NIL NIL");
+	imap_finish(s, "OK Namespace completed");
+}
+
+/* ---- STATUS ---- */
+
+bool imap_status_print(struct buf *out, struct mailbox *box, const struct imap_arg *items, size_t n)
+{
+	const struct { const char *name; unsigned long long value; } known[] = {
+		{ "MESSAGES", box->n_messages }, { "RECENT", box->n_recent }, { "UIDNEXT", box->uidnext },
+		{ "UIDVALIDITY", box->uidvalidity }, { "UNSEEN", box->n_unseen },
+	};
+
+	buf_add(out, "(", 1);
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+
+		while (k < sizeof(known) / sizeof(known[0]) &&
+		    (items[i].kind != IMAP_ATOM || strcasecmp(known[k].name, items[i].text) != 0))
+			k++;
+		if (k == sizeof(known) / sizeof(known[0]))
+			return false;
+		buf_addf(out, "%s%s %llu", i > 0 ? " " : "", known[k].name, known[k].value);
+	}
+	buf_add(out, ")", 1);
+	return n > 0;
+}
+
+void imap_cmd_status(struct imap_session *s, struct imap_cmd *c)
+{
+	const char *name = imap_arg_name(s, &c->args[0]);
+
+	if (!name)
+		return;
+	struct mailbox *box = store_mailbox_find(s->imap->store, name);
+	struct buf *items = buf_new(c, KIB(64));
+
+	if (!box) {
+		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
+		return;
+	}
+	if (c->args[1].kind != IMAP_LIST || !imap_status_print(items, box, c->args[1].args, c->args[1].n_args)) {
+		imap_finish(s, "BAD Bad STATUS items");
+		return;
+	}
+	buf_adds(s->out, "* STATUS ");
+	imap_name_print(s->out, name);
+	buf_addf(s->out, " %s\r\n", items->data);
+	imap_finish(s, "OK Status completed");
+}

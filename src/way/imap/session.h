@@ -1,0 +1,200 @@
+#ifndef IMAP_SESSION_H
+#define IMAP_SESSION_H
+/*
+ * Inside of the IMAP server: one struct per client, one per command it runs.
+ * A session runs one command at a time; what the client sends ahead waits in
+ * the connection, so answers keep their order. Loop thread.
+ *
+ * A handler answers with imap_finish() (at once, or later) exactly once. While
+ * it waits it keeps no session pointer: timers and drain come back through
+ * cmd->more, everything else through a struct imap_ref.
+ */
+#include <sys/queue.h>
+#include <talloc.h>
+#include <uthash.h>
+
+#include "lib/base/bytes.h"
+#include "way/imap/imap.h"
+#include "way/imap/parser.h"
+#include "way/imap/view.h"
+
+struct imap_session;
+struct imap_append;
+
+/* Where a command is allowed, and what it may do. */
+enum {
+	IN_ANY = 1,		/* always */
+	IN_START = 2,		/* before login */
+	IN_AUTH = 4,		/* after login */
+	IN_BOX = 8,		/* with a mailbox selected */
+	WRITES = 16,		/* not in a mailbox that was EXAMINEd */
+	KEEPS_NUMBERS = 32,	/* no EXPUNGE while it answers (RFC 3501 section 7.4.1) */
+	BY_UID = 64,		/* numbers are UIDs, in the arguments and in what is sent unasked */
+};
+
+struct imap_cmd;
+
+struct imap_verb {
+	const char *name;
+	unsigned flags;
+	unsigned min_args, max_args;
+	void (*run)(struct imap_session *, struct imap_cmd *);
+};
+
+struct imap_cmd {
+	uint64_t serial;
+	const char *tag;
+	const struct imap_verb *verb;
+	const struct imap_arg *args;
+	size_t n_args;
+	void *state;			/* the handler's, below the command */
+	const char *reply;		/* of imap_finish_durable() */
+	/* Go on: output has drained, or a turn has passed. */
+	void (*more)(struct imap_session *);
+	/* The next line of the client belongs to this command (without its line end). */
+	void (*line)(struct imap_session *, const char *line, size_t len);
+	/* The mailbox changed: tell at once. IDLE. */
+	bool tells;
+};
+
+struct imap_session {
+	struct imap *imap;
+	uint64_t id;
+	struct conn *conn;
+	struct imap_parser *parser;
+	struct imap_cmd *cmd;		/* that runs; NULL: none */
+	uint64_t serial;
+	struct imap_append *append;	/* whose literal is being read, or read */
+	struct imap_view *view;		/* NULL: nothing selected */
+	struct buf *out;		/* not yet given to the connection */
+	struct timer *turn, *wait;	/* next slice; delays and progress */
+	void (*on_wait)(struct imap_session *);
+	bool authed, ending, draining, held_back, told_soon;
+	unsigned failures;		/* of login */
+	uint64_t ticket;		/* of the pull it waits for; 0 none */
+	TAILQ_ENTRY(imap_session) entry;
+	UT_hash_handle hh;
+};
+
+/* Somebody who answers later, and may find session or server gone. */
+struct imap_ref {
+	struct imap *imap;		/* NULL: stopped */
+	uint64_t session, serial;
+	void (*fn)(struct imap_session *, bool ok);
+	LIST_ENTRY(imap_ref) entry;
+};
+
+struct imap_ref *imap_ref_new(struct imap_session *, void (*fn)(struct imap_session *, bool ok));
+/* Session that still runs the same command, or NULL; the ref stays. */
+struct imap_session *imap_ref_session(const struct imap_ref *);
+void imap_ref_free(struct imap_ref **);
+
+TAILQ_HEAD(imap_sessions, imap_session);
+
+struct imap {
+	struct loop *loop;
+	struct pool *pool;
+	struct store *store;
+	struct imap_settings settings;
+	struct imap_hooks hooks;
+	struct listener **listeners;
+	size_t n_listeners;
+	struct imap_sessions sessions;
+	struct imap_session *by_id;	/* uthash */
+	size_t n_sessions;
+	uint64_t last_id, last_ticket;
+	LIST_HEAD(, imap_ref) refs;
+	uint64_t quiet;			/* id of the session whose own change is not news to it */
+	bool is_closing_box;		/* a session deletes the mailbox it has selected */
+};
+
+/* Takes fd: greeting, then commands. */
+void imap_session_open(struct imap *, int fd);
+void imap_session_free(struct imap_session **);
+struct imap_session *imap_session_find(struct imap *, uint64_t id);
+
+/* ---- what handlers use ---- */
+
+void imap_send(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void imap_flush(struct imap_session *);
+/* "+ text" */
+void imap_continue(struct imap_session *, const char *text);
+/* What the mailbox has become, then "TAG text" (text begins with OK, NO, BAD). The command is gone after it. */
+void imap_finish(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Same, once all that was written so far is on disk. */
+void imap_finish_durable(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Let others have a turn, wait until output has drained, then more(). */
+void imap_yield(struct imap_session *, void (*more)(struct imap_session *));
+/* Has this slice run long enough? started: clock_mono_ms(). */
+bool imap_is_slice_over(const struct imap_session *, int64_t started);
+void imap_wait(struct imap_session *, int64_t ms, void (*fn)(struct imap_session *));
+/* "* BYE text" and no more. */
+void imap_end(struct imap_session *, const char *text);
+
+/* The selected mailbox; NULL when it went. */
+struct mailbox *imap_box(const struct imap_session *);
+void imap_deselect(struct imap_session *);
+/* Untagged responses for what changed; EXPUNGE only when allowed. */
+void imap_tell(struct imap_session *, bool may_expunge, bool with_uid);
+/* "* 3 FETCH (FLAGS (...))" */
+void imap_tell_flags(struct imap_session *, size_t index, const struct message *, bool with_uid);
+/* FLAGS and PERMANENTFLAGS again when there are keywords the client has not been told of. */
+void imap_tell_keywords(struct imap_session *);
+/* An argument as text; NULL (and BAD was answered) when it is none. */
+const char *imap_arg_text(struct imap_session *, const struct imap_arg *);
+/* An argument as mailbox name, UTF-8; NULL (and NO was answered) when it is none. */
+const char *imap_arg_name(struct imap_session *, const struct imap_arg *);
+/* Spans of a set argument; false when BAD was answered. single_out may be NULL. */
+bool imap_arg_set(struct imap_session *, const struct imap_arg *, struct imap_walk *, bool *single_out);
+bool imap_is_outbox(const struct imap_session *, const struct mailbox *);
+
+/* Capabilities as of now. */
+void imap_capability(const struct imap_session *, struct buf *);
+
+/* ---- the commands (verbs.c has the table) ---- */
+
+const struct imap_verb *imap_verb_find(const char *name);
+bool imap_verb_is_prefix(const char *name);	/* "UID" */
+
+void imap_cmd_capability(struct imap_session *, struct imap_cmd *);
+void imap_cmd_noop(struct imap_session *, struct imap_cmd *);
+void imap_cmd_logout(struct imap_session *, struct imap_cmd *);
+void imap_cmd_id(struct imap_session *, struct imap_cmd *);
+void imap_cmd_starttls(struct imap_session *, struct imap_cmd *);
+void imap_cmd_login(struct imap_session *, struct imap_cmd *);
+void imap_cmd_authenticate(struct imap_session *, struct imap_cmd *);
+void imap_cmd_namespace(struct imap_session *, struct imap_cmd *);
+void imap_cmd_list(struct imap_session *, struct imap_cmd *);
+void imap_cmd_lsub(struct imap_session *, struct imap_cmd *);
+void imap_cmd_subscribe(struct imap_session *, struct imap_cmd *);
+void imap_cmd_unsubscribe(struct imap_session *, struct imap_cmd *);
+void imap_cmd_create(struct imap_session *, struct imap_cmd *);
+void imap_cmd_delete(struct imap_session *, struct imap_cmd *);
+void imap_cmd_rename(struct imap_session *, struct imap_cmd *);
+void imap_cmd_status(struct imap_session *, struct imap_cmd *);
+void imap_cmd_select(struct imap_session *, struct imap_cmd *);
+void imap_cmd_examine(struct imap_session *, struct imap_cmd *);
+void imap_cmd_unselect(struct imap_session *, struct imap_cmd *);
+void imap_cmd_close(struct imap_session *, struct imap_cmd *);
+void imap_cmd_expunge(struct imap_session *, struct imap_cmd *);
+void imap_cmd_fetch(struct imap_session *, struct imap_cmd *);
+void imap_cmd_store(struct imap_session *, struct imap_cmd *);
+void imap_cmd_copy(struct imap_session *, struct imap_cmd *);
+void imap_cmd_move(struct imap_session *, struct imap_cmd *);
+void imap_cmd_search(struct imap_session *, struct imap_cmd *);
+void imap_cmd_append(struct imap_session *, struct imap_cmd *);
+void imap_cmd_idle(struct imap_session *, struct imap_cmd *);
+
+/* STATUS items for one mailbox ("(MESSAGES 3 ...)"); false: an unknown item. */
+bool imap_status_print(struct buf *, struct mailbox *, const struct imap_arg *items, size_t n);
+
+/* APPEND's literal was announced: take it or refuse it. */
+void imap_append_literal(struct imap_session *);
+/* How many octets of data belong to it (0: it is complete). */
+size_t imap_append_data(struct imap_session *, const char *data, size_t len);
+void imap_append_drop(struct imap_append **);
+
+/* The pull this session waits for has ended. */
+void imap_fetch_pulled(struct imap_session *, enum outcome, const char *text);
+
+#endif

@@ -1,0 +1,168 @@
+/*
+ * What handlers share: reading arguments, and bringing the session's view up
+ * to the store with untagged responses - EXPUNGE first when it is allowed,
+ * then changed flags, then EXISTS - so that every number the client hears is
+ * right at that moment.
+ */
+#include <config.h>
+
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "way/imap/flags.h"
+#include "way/imap/name.h"
+#include "way/imap/session.h"
+
+struct mailbox *imap_box(const struct imap_session *s)
+{
+	return s->view ? store_mailbox_get(s->imap->store, s->view->mailbox) : NULL;
+}
+
+void imap_deselect(struct imap_session *s)
+{
+	TALLOC_FREE(s->view);
+}
+
+bool imap_is_outbox(const struct imap_session *s, const struct mailbox *box)
+{
+	return box && box == store_mailbox_standard(s->imap->store, BOX_OUTBOX);
+}
+
+/* ---- news ---- */
+
+void imap_tell_keywords(struct imap_session *s)
+{
+	uint64_t known = imap_flags_known(s->imap->store);
+
+	if (!s->view || known == s->view->told_keywords)
+		return;
+	uint32_t all = FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_SEEN | FLAG_DRAFT;
+
+	s->view->told_keywords = known;
+	buf_adds(s->out, "* FLAGS ");
+	imap_flags_print(s->out, s->imap->store, all, known);
+	buf_adds(s->out, "\r\n* OK [PERMANENTFLAGS ");
+	if (s->view->read_only) {
+		buf_adds(s->out, "()");
+	} else {
+		imap_flags_print(s->out, s->imap->store, all, known & ~imap_flags_ours(s->imap->store));
+		s->out->data[--s->out->len] = '\0';
+		buf_adds(s->out, " \\*)");
+	}
+	buf_adds(s->out, "] Flags that can be kept\r\n");
+}
+
+void imap_tell_flags(struct imap_session *s, size_t index, const struct message *m, bool with_uid)
+{
+	if (m->keywords & ~s->view->told_keywords)
+		imap_tell_keywords(s);
+	buf_addf(s->out, "* %zu FETCH (", index + 1);
+	if (with_uid)
+		buf_addf(s->out, "UID %u ", (unsigned)m->uid);
+	buf_adds(s->out, "FLAGS ");
+	imap_flags_print(s->out, s->imap->store, imap_view_flags(s->view, m), m->keywords);
+	buf_adds(s->out, ")\r\n");
+}
+
+/* Both arrays ascend: one pass drops what the mailbox has no more. */
+static void tell_expunged(struct imap_session *s, const struct mailbox *box)
+{
+	struct imap_view *v = s->view;
+	size_t kept = 0, k = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		while (k < box->n_messages && box->messages[k].uid < v->uids[i])
+			k++;
+		if (k < box->n_messages && box->messages[k].uid == v->uids[i])
+			v->uids[kept++] = v->uids[i];
+		else
+			imap_send(s, "* %zu EXPUNGE", kept + 1);
+	}
+	v->n = kept;
+	v->has_expunged = false;
+}
+
+static void tell_changed(struct imap_session *s, const struct mailbox *box, bool with_uid)
+{
+	struct imap_view *v = s->view;
+	size_t k = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		while (k < box->n_messages && box->messages[k].uid < v->uids[i])
+			k++;
+		if (k == box->n_messages)
+			break;
+		if (box->messages[k].uid == v->uids[i] && box->messages[k].modseq > v->modseq)
+			imap_tell_flags(s, i, &box->messages[k], with_uid);
+	}
+	v->modseq = box->modseq;
+	v->has_changed = false;
+}
+
+void imap_tell(struct imap_session *s, bool may_expunge, bool with_uid)
+{
+	struct imap_view *v = s->view;
+	struct mailbox *box = imap_box(s);
+
+	if (!box)
+		return;
+	if (v->has_expunged && may_expunge)
+		tell_expunged(s, box);
+	if (v->has_changed)
+		tell_changed(s, box, with_uid);
+	if (v->has_added) {
+		size_t before = v->n_recent;
+
+		/* Expunged again before we looked: then there is nothing to tell. */
+		if (imap_view_grow(v, s->imap->store, box) > 0) {
+			imap_send(s, "* %zu EXISTS", v->n);
+			if (v->n_recent != before)
+				imap_send(s, "* %zu RECENT", v->n_recent);
+		}
+	}
+}
+
+/* ---- arguments ---- */
+
+const char *imap_arg_text(struct imap_session *s, const struct imap_arg *a)
+{
+	if (a->kind == IMAP_ATOM || a->kind == IMAP_STRING)
+		return a->text;
+	imap_finish(s, "BAD A string was expected");
+	return NULL;
+}
+
+const char *imap_arg_name(struct imap_session *s, const struct imap_arg *a)
+{
+	struct imap_cmd *c = s->cmd;
+	const char *text = imap_arg_text(s, a);
+
+	if (!text)
+		return NULL;
+	const char *name = imap_name_decode(c, text);
+
+	if (!name)
+		imap_finish(s, "NO [CANNOT] Mailbox name is no valid modified UTF-7");
+	return name;
+}
+
+bool imap_arg_set(struct imap_session *s, const struct imap_arg *a, struct imap_walk *walk, bool *single_out)
+{
+	struct imap_cmd *c = s->cmd;
+	struct imap_seqset set;
+	struct imap_span *spans;
+
+	if (a->kind != IMAP_ATOM || imap_seqset_parse(c, a->text, &set) < 0) {
+		imap_finish(s, "BAD Bad message set");
+		return false;
+	}
+	if (single_out)
+		*single_out = set.single;
+	*walk = (struct imap_walk){ 0 };
+	if (imap_view_resolve(c, s->view, &set, c->verb->flags & BY_UID, &spans, &walk->n) < 0) {
+		imap_finish(s, "BAD There are only %zu messages", s->view->n);
+		return false;
+	}
+	walk->spans = spans;
+	return true;
+}

@@ -1,0 +1,134 @@
+/*
+ * One array of UIDs per session: four octets per message, and lookups are
+ * binary searches. Everything else about a message is asked of the store at
+ * the moment it is sent.
+ */
+#include <config.h>
+
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "way/imap/view.h"
+
+static void append(struct imap_view *v, uint32_t **array, size_t *n, size_t *size, uint32_t uid)
+{
+	if (*n == *size) {
+		*size = *size ? *size * 2 : 16;
+		*array = mem_resize(v, *array, uint32_t, *size);
+	}
+	(*array)[(*n)++] = uid;
+}
+
+size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box)
+{
+	uint32_t last = v->n > 0 ? v->uids[v->n - 1] : 0;
+	size_t before = v->n, i = last < UINT32_MAX ? store_message_index(box, last + 1) : box->n_messages;
+	bool recent = box->n_recent > 0;
+
+	for (; i < box->n_messages; i++) {
+		append(v, &v->uids, &v->n, &v->size, box->messages[i].uid);
+		if (recent && box->messages[i].flags & FLAG_RECENT)
+			append(v, &v->recent, &v->n_recent, &v->recent_size, box->messages[i].uid);
+	}
+	if (recent && !v->read_only)
+		store_message_clear_recent(st, box);
+	v->has_added = false;
+	return v->n - before;
+}
+
+struct imap_view *imap_view_new(const void *ctx, struct store *st, struct mailbox *box, bool read_only)
+{
+	struct imap_view *v = mem_zero(ctx, struct imap_view);
+
+	v->mailbox = box->id;
+	v->read_only = read_only;
+	v->modseq = box->modseq;
+	if (box->n_messages > 0) {
+		v->size = box->n_messages;
+		v->uids = mem_array(v, uint32_t, v->size);
+	}
+	imap_view_grow(v, st, box);
+	return v;
+}
+
+static size_t lower(const uint32_t *a, size_t n, uint32_t uid)
+{
+	size_t lo = 0;
+
+	while (lo < n) {
+		size_t mid = lo + (n - lo) / 2;
+
+		if (a[mid] < uid)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
+}
+
+size_t imap_view_lower(const struct imap_view *v, uint32_t uid)
+{
+	return lower(v->uids, v->n, uid);
+}
+
+size_t imap_view_index(const struct imap_view *v, uint32_t uid)
+{
+	size_t i = imap_view_lower(v, uid);
+
+	return i < v->n && v->uids[i] == uid ? i : v->n;
+}
+
+bool imap_view_is_recent(const struct imap_view *v, uint32_t uid)
+{
+	size_t i = lower(v->recent, v->n_recent, uid);
+
+	return i < v->n_recent && v->recent[i] == uid;
+}
+
+uint32_t imap_view_flags(const struct imap_view *v, const struct message *m)
+{
+	uint32_t flags = m->flags & ~(uint32_t)FLAG_RECENT;
+
+	return v->n_recent > 0 && imap_view_is_recent(v, m->uid) ? flags | FLAG_RECENT : flags;
+}
+
+int imap_view_resolve(const void *ctx, const struct imap_view *v, struct imap_seqset *set, bool uids,
+    struct imap_span **spans_out, size_t *n_out)
+{
+	imap_seqset_resolve(set, uids ? (v->n > 0 ? v->uids[v->n - 1] : 0) : (uint32_t)v->n);
+	if (!uids && imap_seqset_max(set) > v->n)
+		return -1;
+	struct imap_span *spans = mem_array(ctx, struct imap_span, set->n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		uint64_t lo = set->ranges[i].lo, hi = set->ranges[i].hi;
+		struct imap_span s = { (size_t)lo - 1, (size_t)hi };
+
+		if (uids) {
+			s.from = imap_view_lower(v, (uint32_t)lo);
+			s.to = hi < UINT32_MAX ? imap_view_lower(v, (uint32_t)hi + 1) : v->n;
+		}
+		if (s.from < s.to)
+			spans[n++] = s;
+	}
+	*spans_out = spans;
+	*n_out = n;
+	return 1;
+}
+
+bool imap_walk_next(struct imap_walk *w, size_t *index_out)
+{
+	while (w->span < w->n) {
+		const struct imap_span *s = &w->spans[w->span];
+
+		if (w->at < s->from)
+			w->at = s->from;
+		if (w->at < s->to) {
+			*index_out = w->at++;
+			return true;
+		}
+		w->span++;
+	}
+	return false;
+}
