@@ -20,7 +20,7 @@ static bool finish_outcome(struct imap_session *s, enum outcome res, const struc
 {
 	if (res == OK)
 		return true;
-	imap_finish(s, "NO [%s] %s", res == RETRY ? "UNAVAILABLE" : "CANNOT", e->text);
+	imap_finish(s, "NO [%s] %s", res == RETRY ? "UNAVAILABLE" : "CANNOT", imap_plain(s->cmd, e->text));
 	return false;
 }
 
@@ -224,12 +224,10 @@ enum outcome imap_expunge_one(struct imap_session *s, struct mailbox *box, uint3
 
 static void expunged(struct imap_session *s, const struct expunge *x)
 {
-	struct err refused = x->refused;
-
 	if (x->close)
 		imap_deselect(s);
-	if (refused.text[0])
-		imap_finish(s, "NO [CANNOT] %s", refused.text);
+	if (x->refused.text[0])
+		imap_finish(s, "NO [CANNOT] %s", imap_plain(x, x->refused.text));
 	else
 		imap_finish_durable(s, "OK %s completed", x->close ? "Close" : "Expunge");
 }

@@ -31,7 +31,7 @@ static const struct {
 	{ "BODYSTRUCTURE", ITEM_BODYSTRUCTURE, NEED_BRIEF,            0 },
 	{ "RFC822",        ITEM_SECTION,       NEED_BODY | SETS_SEEN, SECTION_ALL },
 	{ "RFC822.HEADER", ITEM_SECTION,       NEED_SKELETON,         SECTION_HEADER },
-	{ "RFC822.TEXT",   ITEM_SECTION,       NEED_BODY | SETS_SEEN, SECTION_TEXT },
+	{ "RFC822.TEXT",   ITEM_SECTION,       NEED_BODY | NEED_SKELETON | SETS_SEEN, SECTION_TEXT },
 };
 
 static const struct {
@@ -42,7 +42,7 @@ static const struct {
 	bool part;			/* only with a part number */
 } sections[] = {
 	{ "",                  SECTION_ALL,        NEED_BODY,     false, false },
-	{ "TEXT",              SECTION_TEXT,       NEED_BODY,     false, false },
+	{ "TEXT",              SECTION_TEXT,       NEED_BODY | NEED_SKELETON, false, false },
 	{ "HEADER",            SECTION_HEADER,     NEED_SKELETON, false, false },
 	{ "HEADER.FIELDS",     SECTION_FIELDS,     NEED_SKELETON, true,  false },
 	{ "HEADER.FIELDS.NOT", SECTION_FIELDS_NOT, NEED_SKELETON, true,  false },
@@ -193,6 +193,9 @@ static bool parse_section(struct reader *r, const char *p, bool peek)
 		a->item = ITEM_SECTION;
 		a->section = sections[i].section;
 		a->needs = sections[i].needs | (peek ? 0 : SETS_SEEN);
+		/* Where a part lies is known from the skeleton. */
+		if (a->part[0])
+			a->needs |= NEED_SKELETON;
 		const char *tail = p + len;
 
 		if (sections[i].fields)

@@ -63,23 +63,13 @@ static void tell_idle(struct imap_session *s, bool ok)
 	imap_flush(s);
 }
 
-static void on_durable(void *arg, bool durable)
-{
-	struct imap_ref *r = (struct imap_ref *)arg;
-	struct imap_session *s = imap_ref_session(r);
-
-	if (s)
-		r->fn(s, durable);
-	imap_ref_free(&r);
-}
-
 /* Who idles hears of it when it is on disk, once for all that came together. */
 static void news(struct imap_session *s)
 {
 	if (!s->cmd || !s->cmd->tells || s->told_soon || s->ending)
 		return;
 	s->told_soon = true;
-	store_when_durable(s->imap->store, on_durable, imap_ref_new(s, tell_idle));
+	imap_when_durable(s, tell_idle);
 }
 
 #define EACH_IN(s, imap, box) \

@@ -153,6 +153,11 @@ static void on_durable(void *arg, bool durable)
 	imap_ref_free(&r);
 }
 
+void imap_when_durable(struct imap_session *s, void (*fn)(struct imap_session *, bool ok))
+{
+	store_when_durable(s->imap->store, on_durable, imap_ref_new(s, fn));
+}
+
 void imap_finish_durable(struct imap_session *s, const char *fmt, ...)
 {
 	va_list ap;
@@ -160,7 +165,7 @@ void imap_finish_durable(struct imap_session *s, const char *fmt, ...)
 	va_start(ap, fmt);
 	s->cmd->reply = mem_vprintf(s->cmd, fmt, ap);
 	va_end(ap);
-	store_when_durable(s->imap->store, on_durable, imap_ref_new(s, finish_now));
+	imap_when_durable(s, finish_now);
 }
 
 /* ---- slices ---- */

@@ -123,6 +123,8 @@ void imap_continue(struct imap_session *, const char *text);
 void imap_finish(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Same, once all that was written so far is on disk. */
 void imap_finish_durable(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* fn once all that was written so far is on disk (ok), or was undone. */
+void imap_when_durable(struct imap_session *, void (*fn)(struct imap_session *, bool ok));
 /* Let others have a turn, wait until output has drained, then more(). */
 void imap_yield(struct imap_session *, void (*more)(struct imap_session *));
 /* Has this slice run long enough? started: clock_mono_ms(). */
@@ -140,6 +142,10 @@ void imap_tell(struct imap_session *, bool may_expunge, bool with_uid);
 void imap_tell_flags(struct imap_session *, size_t index, const struct message *, bool with_uid);
 /* FLAGS and PERMANENTFLAGS again when there are keywords the client has not been told of. */
 void imap_tell_keywords(struct imap_session *);
+/* A decimal number, without the cost of printf. */
+void imap_add_number(struct buf *, uint64_t);
+/* A text for people as it may stand in a response: one line of US-ASCII; below ctx. */
+const char *imap_plain(const void *ctx, const char *text);
 /* An argument as text; NULL (and BAD was answered) when it is none. */
 const char *imap_arg_text(struct imap_session *, const struct imap_arg *);
 /* An argument as mailbox name, UTF-8; NULL (and NO was answered) when it is none. */

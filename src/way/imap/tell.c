@@ -28,6 +28,30 @@ bool imap_is_outbox(const struct imap_session *s, const struct mailbox *box)
 	return box && box == store_mailbox_standard(s->imap->store, BOX_OUTBOX);
 }
 
+void imap_add_number(struct buf *out, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	buf_add(out, digits + at, sizeof(digits) - at);
+}
+
+const char *imap_plain(const void *ctx, const char *text)
+{
+	char *plain = mem_strndup(ctx, text, 400);
+
+	for (char *p = plain; *p; p++)
+		if ((unsigned char)*p < 0x20)
+			*p = ' ';
+		else if ((unsigned char)*p >= 0x7f)
+			*p = '?';
+	return plain;
+}
+
 /* ---- news ---- */
 
 void imap_tell_keywords(struct imap_session *s)

@@ -1,0 +1,174 @@
+/*
+ * An item is resolved to a piece: octets in memory, a range of the file, or
+ * nothing (NIL: there is no such part). Only then its length is announced. The
+ * file was checked to be as long as the store says, so a literal is never cut.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/files.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/mime/header.h"
+#include "way/imap/body.h"
+
+enum { COPY_MAX = 32 * 1024 };	/* more goes from file to socket */
+
+struct piece {
+	bool nil, in_memory;
+	struct bytes memory;
+	uint64_t offset, len;		/* in the file */
+};
+
+static int close_file(struct imap_body *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	return 0;
+}
+
+struct imap_body *imap_body_new(const void *ctx, struct content *content)
+{
+	struct imap_body *b = mem_zero(ctx, struct imap_body);
+
+	b->content = content;
+	b->fd = -1;
+	talloc_set_destructor(b, close_file);
+	return b;
+}
+
+bool imap_body_open(struct imap_session *s, struct imap_body *b)
+{
+	struct stat st;
+	char *path = store_content_path(s->imap->store, b, b->content->id);
+
+	if (!path)
+		return false;
+	b->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (b->fd >= 0 && fstat(b->fd, &st) == 0 && (uint64_t)st.st_size == b->content->size)
+		return true;
+	log_err("content=%llu file=missing-or-cut path=%s: %s", (unsigned long long)b->content->id, path,
+	    b->fd < 0 ? strerror(errno) : "length differs");
+	return false;
+}
+
+static const struct mime *get_mime(struct imap_body *b)
+{
+	const struct content *c = b->content;
+	struct err e;
+
+	if (b->mime || b->is_broken)
+		return b->mime;
+	b->mime = mime_from_skeleton(b, c->skeleton, c->parts ? c->parts : "", c->size, &e);
+	if (!b->mime) {
+		b->is_broken = true;
+		log_err("content=%llu structure=broken: %s", (unsigned long long)c->id, e.text);
+	}
+	return b->mime;
+}
+
+/* Header block of the message that a part is, or of the message inside it. */
+static const struct mime_part *message_of(const struct mime *m, const char *section)
+{
+	size_t n;
+	const struct mime_part *parts = mime_parts(m, &n), *part = mime_find(m, section);
+
+	if (!part || section[0] == '\0')
+		return part;
+	/* HEADER and TEXT of a part are for message/rfc822 only (RFC 3501 section 6.4.5). */
+	return part->kind == MIME_MESSAGE && part->first_child != 0 ? &parts[part->first_child] : NULL;
+}
+
+static struct piece memory(struct bytes b)
+{
+	return (struct piece){ .in_memory = true, .memory = b };
+}
+
+static struct piece find_piece(struct imap_body *b, const struct imap_att *a)
+{
+	static const struct piece nil = { .nil = true };
+
+	if (a->section == SECTION_ALL && a->part[0] == '\0')
+		return (struct piece){ .len = b->content->size };
+	const struct mime *m = get_mime(b);
+
+	if (!m)
+		return nil;
+	bool own = a->section == SECTION_ALL || a->section == SECTION_MIME;
+	const struct mime_part *part = own ? mime_find(m, a->part) : message_of(m, a->part);
+
+	if (!part)
+		return nil;
+	switch (a->section) {
+	case SECTION_ALL:
+	case SECTION_TEXT:
+		return (struct piece){ .offset = part->body_off, .len = part->body_len };
+	case SECTION_HEADER:
+	case SECTION_MIME:
+		return memory(mime_header(m, part));
+	case SECTION_FIELDS:
+	case SECTION_FIELDS_NOT:
+		return memory(header_subset(b, mime_header(m, part), a->fields, a->n_fields,
+		    a->section == SECTION_FIELDS_NOT));
+	}
+	return nil;
+}
+
+/* "<o.n>": beyond the end it is empty (RFC 3501 section 6.4.5). */
+static void cut(struct piece *p, const struct imap_att *a)
+{
+	uint64_t len = p->in_memory ? p->memory.len : p->len;
+	uint64_t from = a->offset < len ? a->offset : len;
+	uint64_t n = a->count < len - from ? a->count : len - from;
+
+	if (p->in_memory) {
+		p->memory = bytes_of(p->memory.data + from, (size_t)n);
+	} else {
+		p->offset += from;
+		p->len = n;
+	}
+}
+
+static void send_file(struct imap_session *s, struct imap_body *b, const struct piece *p)
+{
+	char block[COPY_MAX];
+
+	if (p->len <= sizeof(block) && files_pread(b->fd, block, (size_t)p->len, p->offset) == (ssize_t)p->len) {
+		buf_add(s->out, block, (size_t)p->len);
+		return;
+	}
+	int fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 3);
+
+	imap_flush(s);
+	if (fd >= 0)
+		conn_write_file(s->conn, fd, p->offset, p->len);
+	else	/* The literal is announced: only an end keeps the client from taking other octets for it. */
+		imap_end(s, "Out of descriptors");
+}
+
+void imap_body_send(struct imap_session *s, struct imap_body *b, const struct imap_att *a)
+{
+	struct piece p = find_piece(b, a);
+
+	buf_adds(s->out, a->label);
+	if (p.nil) {
+		buf_adds(s->out, " NIL");
+		return;
+	}
+	if (a->partial)
+		cut(&p, a);
+	uint64_t len = p.in_memory ? p.memory.len : p.len;
+
+	buf_adds(s->out, " {");
+	imap_add_number(s->out, len);
+	buf_adds(s->out, "}\r\n");
+	if (p.in_memory)
+		buf_add(s->out, p.memory.data, p.memory.len);
+	else
+		send_file(s, b, &p);
+}

@@ -1,0 +1,26 @@
+#ifndef IMAP_BODY_H
+#define IMAP_BODY_H
+/*
+ * The octets a FETCH item names: from the skeleton (headers) or from the file
+ * of the message, in ranges; never a whole body in memory. Loop thread.
+ */
+#include "lib/mime/mime.h"
+#include "lib/store/content.h"
+#include "way/imap/fetchatt.h"
+#include "way/imap/session.h"
+
+struct imap_body {
+	struct content *content;
+	struct mime *mime;		/* once needed */
+	bool is_broken;			/* skeleton and parts do not fit */
+	int fd;				/* -1: not open */
+};
+
+/* For one message; below ctx, closes its file with it. */
+struct imap_body *imap_body_new(const void *ctx, struct content *);
+/* Open the file; false when it is not what the store says it is (then it is logged). */
+bool imap_body_open(struct imap_session *, struct imap_body *);
+/* "BODY[1] {12}" and the octets to the output. Needs the file only if the item does. */
+void imap_body_send(struct imap_session *, struct imap_body *, const struct imap_att *);
+
+#endif

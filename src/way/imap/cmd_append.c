@@ -1,0 +1,280 @@
+/*
+ * APPEND: the message goes from the connection into a temporary file, octet
+ * by octet as it is; a worker computes digest and structure and makes the file
+ * durable under its name; then the rows. Whatever is wrong is known before the
+ * client is asked for the octets. When the session goes in between, the file
+ * goes, too: a content row is made and swept, since the store alone knows
+ * whether another message has the same octets.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/files.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/mime/mime.h"
+#include "way/imap/date.h"
+#include "way/imap/flags.h"
+#include "way/imap/name.h"
+#include "way/imap/session.h"
+
+#define APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
+
+struct imap_append {
+	char *mailbox;
+	struct imap_flags flags;
+	int64_t internal_ms;
+	uint64_t left;			/* octets of the literal still to come */
+	int fd;				/* -1: they are thrown away */
+	char *path;
+	const char *error;		/* answer of the command, once they are over */
+};
+
+struct job {
+	struct imap_ref *ref;
+	struct store *store;
+	char *dir, *tmp, *mailbox;
+	int fd;
+	struct imap_flags flags;
+	int64_t internal_ms;
+	enum outcome res;
+	struct err err;
+	struct content content;		/* strings below the job */
+};
+
+/* ---- the literal ---- */
+
+void imap_append_drop(struct imap_append **append)
+{
+	struct imap_append *a = *append;
+
+	if (!a)
+		return;
+	if (a->fd >= 0)
+		close(a->fd);
+	if (a->path)
+		files_drop(a->path);
+	talloc_free(a);
+	*append = NULL;
+}
+
+/* mailbox [flags] [date]: what stands before the literal. The answer if it is wrong, else NULL. */
+static const char *check(struct imap_session *s, struct imap_append *a, const struct imap_arg *args, size_t n)
+{
+	size_t i = 1;
+
+	if (args[0].kind != IMAP_ATOM && args[0].kind != IMAP_STRING)
+		return "BAD Mailbox name was expected";
+	a->mailbox = imap_name_decode(a, args[0].text);
+	if (!a->mailbox)
+		return "NO [CANNOT] Mailbox name is no valid modified UTF-7";
+	struct mailbox *box = store_mailbox_find(s->imap->store, a->mailbox);
+
+	if (!box)
+		return "NO [TRYCREATE] No such mailbox";
+	if (imap_is_outbox(s, box))
+		return "NO [CANNOT] Only what is submitted goes to the Outbox";
+	if (i < n && args[i].kind == IMAP_LIST) {
+		enum imap_flags_result res = imap_flags_parse(s->imap->store, args[i].args, args[i].n_args, &a->flags);
+
+		if (res != IMAP_FLAGS_OK)
+			return res == IMAP_FLAGS_BAD ? "BAD Bad flags" : "NO [LIMIT] No room for another keyword";
+		i++;
+	}
+	a->internal_ms = clock_now_ms();
+	if (i < n && args[i].kind == IMAP_STRING) {
+		if (imap_date_parse_time(args[i].text, &a->internal_ms) < 0)
+			return "BAD Bad date-time";
+		i++;
+	}
+	return i == n ? NULL : "BAD Bad arguments of APPEND";
+}
+
+static const char *check_size(uint64_t size)
+{
+	if (size == 0)
+		return "NO Message is empty";
+	return size > APPEND_MAX ? "NO [TOOBIG] Message is too large" : NULL;
+}
+
+void imap_append_literal(struct imap_session *s)
+{
+	struct imap_parser *p = s->parser;
+	uint64_t size = imap_parser_literal(p);
+	size_t n;
+	const struct imap_arg *args = imap_parser_args(p, &n);
+
+	if (s->append) {
+		imap_parser_literal_refuse(p, "BAD One message at a time");
+		return;
+	}
+	struct imap_append *a = mem_zero(s, struct imap_append);
+	struct err e;
+
+	a->fd = -1;
+	a->left = size;
+	a->error = check(s, a, args, n);
+	if (!a->error)
+		a->error = check_size(size);
+	if (!a->error) {
+		a->fd = files_tmp(a, store_dir(s->imap->store, PLACE_INBOX), &a->path, &e);
+		if (a->fd < 0) {
+			log_err("imap=%llu append=refused: %s", (unsigned long long)s->id, e.text);
+			a->error = "NO [UNAVAILABLE] No room for the message, try again later";
+		}
+	}
+	s->append = a;
+	/* A client that does not wait for us sends it anyway. */
+	if (a->error && (imap_parser_literal_waits(p) || size > APPEND_MAX)) {
+		imap_parser_literal_refuse(p, a->error);
+		return;
+	}
+	bool waits = imap_parser_literal_waits(p);
+
+	imap_parser_literal_stream(p);
+	if (waits)
+		imap_continue(s, "OK");
+}
+
+static void throw_away(struct imap_append *a, const char *error)
+{
+	a->error = error;
+	close(a->fd);
+	a->fd = -1;
+	files_drop(a->path);
+	TALLOC_FREE(a->path);
+}
+
+size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
+{
+	struct imap_append *a = s->append;
+	size_t n = a->left < len ? (size_t)a->left : len;
+
+	if (n == 0)
+		return 0;
+	a->left -= n;
+	if (a->fd < 0)
+		return n;
+	if (memchr(data, '\0', n)) {
+		throw_away(a, "NO Message has a NUL octet");
+	} else if (files_write(a->fd, data, n) < 0) {
+		log_err("imap=%llu append=failed: %s", (unsigned long long)s->id, strerror(errno));
+		throw_away(a, "NO [UNAVAILABLE] No room for the message, try again later");
+	}
+	return n;
+}
+
+/* ---- the worker's part ---- */
+
+static void work(void *arg)
+{
+	struct job *j = (struct job *)arg;
+	struct content *c = &j->content;
+	struct mime *m;
+
+	j->res = RETRY;
+	if (digest_of_fd(j->fd, c->digest, &c->size) < 0) {
+		err_sys(&j->err, "read %s", j->tmp);
+		return;
+	}
+	m = mime_from_fd(j, j->fd, &j->err);
+	if (!m)
+		return;
+	c->place = PLACE_INBOX;
+	c->envelope = mime_envelope(j, m);
+	c->body = mime_body(j, m);
+	c->bodystructure = mime_bodystructure(j, m);
+	c->skeleton = mime_skeleton(m);
+	c->parts = mime_parts_text(m);
+	j->res = files_keep(j->fd, j->tmp, files_fanout(j, j->dir, c->digest), &j->err);
+}
+
+static void job_free(struct job *j)
+{
+	if (j->res != OK)
+		files_drop(j->tmp);
+	close(j->fd);
+	imap_ref_free(&j->ref);
+	talloc_free(j);
+}
+
+static void drop(void *arg)
+{
+	struct job *j = (struct job *)arg;
+
+	/* A file without a row is swept when the daemon starts. */
+	job_free(j);
+}
+
+/* ---- the rows ---- */
+
+static void add(struct imap_session *s, struct job *j)
+{
+	struct store *st = s->imap->store;
+	struct mailbox *box = store_mailbox_find(st, j->mailbox);
+
+	store_content_add(st, &j->content);
+	/* The last message with the same octets may have gone, and the file with it, before this row was there. */
+	char *path = store_content_path(st, j, j->content.id);
+
+	if (!box || !path || access(path, R_OK) < 0) {
+		store_content_sweep(st, j->content.id);
+		imap_finish(s, box ? "NO [UNAVAILABLE] Please try again" : "NO [TRYCREATE] Mailbox was deleted");
+		return;
+	}
+	uint32_t uidvalidity = box->uidvalidity;
+	const struct message *m = store_message_add(st, box, j->content.id, j->flags.flags, j->flags.keywords, j->internal_ms);
+
+	imap_finish_durable(s, "OK [APPENDUID %u %u] Append completed", (unsigned)uidvalidity, (unsigned)m->uid);
+}
+
+static void done(void *arg)
+{
+	struct job *j = (struct job *)arg;
+	struct imap_session *s = imap_ref_session(j->ref);
+
+	if (j->res != OK) {
+		log_err("append=failed: %s", j->err.text);
+		if (s)
+			imap_finish(s, "NO [UNAVAILABLE] The message could not be stored");
+	} else if (s) {
+		add(s, j);
+	} else if (j->ref->imap) {
+		store_content_add(j->store, &j->content);
+		store_content_sweep(j->store, j->content.id);
+	}
+	job_free(j);
+}
+
+void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
+{
+	static const struct pool_job append_job = { .work = work, .done = done, .drop = drop };
+	struct imap_append *a = s->append;
+
+	if (!a || c->args[c->n_args - 1].kind != IMAP_STREAM) {
+		imap_finish(s, "BAD The message has to be a literal, and the last argument");
+		return;
+	}
+	if (a->error) {
+		imap_finish(s, "%s", a->error);
+		return;
+	}
+	struct job *j = mem_zero(NULL, struct job);
+
+	j->ref = imap_ref_new(s, NULL);
+	j->store = s->imap->store;
+	j->dir = mem_strdup(j, store_dir(s->imap->store, PLACE_INBOX));
+	j->tmp = talloc_steal(j, a->path);
+	j->mailbox = talloc_steal(j, a->mailbox);
+	j->fd = a->fd;
+	j->flags = a->flags;
+	j->internal_ms = a->internal_ms;
+	a->fd = -1;
+	a->path = NULL;
+	imap_append_drop(&s->append);
+	pool_submit(s->imap->pool, POOL_SOON, &append_job, j);
+}

@@ -1,0 +1,283 @@
+/*
+ * FETCH, in slices: so many messages as a few milliseconds and the output
+ * buffer allow, then others have their turn.
+ *
+ * Lazy bodies (interface.md, Mailboxes): which items need the body is in
+ * fetchatt.c. A FETCH that names exactly one message as written ("7", "7:7" or
+ * "*"; "7,9" or "5:*" do not, whatever they come to) pulls a body that is not
+ * here; the session waits, and nothing of the message is sent before the pull
+ * has ended well. Other FETCHes send what is here: the item is left out, and
+ * the whole response when nothing but the UID would be left. With imap.bulk =
+ * "pull" they pull one after the other.
+ */
+#include <config.h>
+
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "way/imap/body.h"
+#include "way/imap/date.h"
+#include "way/imap/fetchatt.h"
+#include "way/imap/flags.h"
+#include "way/imap/session.h"
+
+enum { PROGRESS_MS = 15 * 1000 };
+
+struct fetch {
+	struct imap_fetch what;
+	struct imap_walk walk;
+	bool pulls;			/* bodies that are not here */
+	bool single;
+	size_t at;			/* index of the message whose body is being pulled */
+	bool again;			/* look at it once more */
+	bool pulled;			/* its pull has ended */
+	bool has_gone;			/* a message was expunged meanwhile */
+	enum outcome failed;		/* of a pull, or a file */
+	const char *why;
+};
+
+static void go_on(struct imap_session *);
+
+/* ---- waiting for a body ---- */
+
+static void progress(struct imap_session *s)
+{
+	imap_send(s, "* OK [INPROGRESS (\"%s\" NIL NIL)] Still fetching the message", s->cmd->tag);
+	imap_flush(s);
+	imap_wait(s, PROGRESS_MS, progress);
+}
+
+static void pull(struct imap_session *s, uint64_t content)
+{
+	s->ticket = ++s->imap->last_ticket;
+	imap_wait(s, PROGRESS_MS, progress);
+	s->imap->hooks.pull(s->imap->hooks.arg, content, s->ticket);
+}
+
+void imap_fetch_pulled(struct imap_session *s, enum outcome res, const char *text)
+{
+	struct fetch *f = (struct fetch *)s->cmd->state;
+
+	timer_clear(s->wait);
+	f->again = f->pulled = true;
+	if (res != OK) {
+		f->failed = res;
+		f->why = imap_plain(f, text[0] ? text : "The message cannot be had now");
+		/* Nothing of it was sent, and nothing will be: the client asks again. */
+		if (f->single) {
+			imap_finish(s, res == RETRY ? "NO [UNAVAILABLE] %s" : "NO %s", f->why);
+			return;
+		}
+	}
+	go_on(s);
+}
+
+/* ---- one message ---- */
+
+static bool has_body(const struct content *c)
+{
+	return c && c->place != PLACE_NONE;
+}
+
+/* Is this item sent for this message? */
+static bool is_sent(const struct imap_att *a, const struct imap_body *b)
+{
+	const struct content *c = b ? b->content : NULL;
+
+	if (a->needs & NEED_BODY)
+		return b && b->fd >= 0;
+	if (a->needs & NEED_BRIEF)
+		return c && c->envelope && c->body && c->bodystructure;
+	return !(a->needs & NEED_SKELETON) || c;
+}
+
+static void send_item(struct imap_session *s, const struct imap_att *a, const struct message *m, struct imap_body *b)
+{
+	struct buf *out = s->out;
+	char date[IMAP_DATE_TEXT];
+
+	switch (a->item) {
+	case ITEM_UID:
+		buf_adds(out, "UID ");
+		imap_add_number(out, m->uid);
+		break;
+	case ITEM_FLAGS:
+		buf_adds(out, "FLAGS ");
+		imap_flags_print(out, s->imap->store, imap_view_flags(s->view, m), m->keywords);
+		break;
+	case ITEM_INTERNALDATE:
+		imap_date_print(m->internal_ms, date);
+		buf_addf(out, "INTERNALDATE \"%s\"", date);
+		break;
+	case ITEM_SIZE:
+		buf_adds(out, "RFC822.SIZE ");
+		imap_add_number(out, m->size);
+		break;
+	case ITEM_ENVELOPE:
+		buf_adds(out, "ENVELOPE ");
+		buf_adds(out, b->content->envelope);
+		break;
+	case ITEM_BODY:
+		buf_adds(out, "BODY ");
+		buf_adds(out, b->content->body);
+		break;
+	case ITEM_BODYSTRUCTURE:
+		buf_adds(out, "BODYSTRUCTURE ");
+		buf_adds(out, b->content->bodystructure);
+		break;
+	case ITEM_SECTION:
+		imap_body_send(s, b, a);
+		break;
+	}
+}
+
+/* \Seen, if an item that is sent sets it. True: it is new. */
+static bool see(struct imap_session *s, const struct fetch *f, struct mailbox *box, const struct message *m,
+    const struct imap_body *b)
+{
+	bool seen = false;
+
+	if (!(f->what.needs & SETS_SEEN) || m->flags & FLAG_SEEN || s->view->read_only)
+		return false;
+	for (size_t i = 0; i < f->what.n; i++)
+		seen |= f->what.atts[i].needs & SETS_SEEN && is_sent(&f->what.atts[i], b);
+	if (!seen)
+		return false;
+	s->imap->quiet = s->id;
+	store_message_set_flags(s->imap->store, box, m->uid, m->flags | FLAG_SEEN, m->keywords);
+	s->imap->quiet = 0;
+	if (!s->view->has_changed)
+		s->view->modseq = box->modseq;
+	return true;
+}
+
+static void send_message(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
+{
+	struct mailbox *box = imap_box(s);
+	const struct message *m = store_message_find(box, s->view->uids[index]);
+	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS };
+	bool left_out = false, worth = false, by_uid = s->cmd->verb->flags & BY_UID;
+
+	for (size_t i = 0; i < f->what.n; i++) {
+		bool sent = is_sent(&f->what.atts[i], b);
+
+		left_out |= !sent;
+		worth |= sent && f->what.atts[i].item != ITEM_UID;
+	}
+	if (left_out && !worth)
+		return;
+	bool newly = see(s, f, box, m, b);
+
+	m = store_message_find(box, s->view->uids[index]);
+	if (m->keywords & ~s->view->told_keywords)
+		imap_tell_keywords(s);
+	buf_adds(s->out, "* ");
+	imap_add_number(s->out, index + 1);
+	buf_adds(s->out, " FETCH (");
+	size_t n = 0;
+
+	if (by_uid && !imap_fetch_has(&f->what, ITEM_UID)) {
+		send_item(s, &uid, m, b);
+		n++;
+	}
+	if (newly && !imap_fetch_has(&f->what, ITEM_FLAGS)) {
+		buf_adds(s->out, n++ > 0 ? " " : "");
+		send_item(s, &flags, m, b);
+	}
+	for (size_t i = 0; i < f->what.n && !s->ending; i++) {
+		if (!is_sent(&f->what.atts[i], b))
+			continue;
+		buf_adds(s->out, n++ > 0 ? " " : "");
+		send_item(s, &f->what.atts[i], m, b);
+	}
+	buf_adds(s->out, ")\r\n");
+}
+
+/* false: it waits for a pull. */
+static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
+{
+	struct mailbox *box = imap_box(s);
+	const struct message *m = box ? store_message_find(box, s->view->uids[index]) : NULL;
+	void *ctx;
+
+	if (!m) {
+		f->has_gone = true;
+		return true;
+	}
+	if (!(f->what.needs & (NEED_BRIEF | NEED_SKELETON | NEED_BODY))) {
+		send_message(s, f, index, NULL);
+		return true;
+	}
+	ctx = mem_ctx(NULL);
+	struct content *c = f->what.needs & NEED_SKELETON ? store_content_find(s->imap->store, ctx, m->content) :
+	    store_content_find_brief(s->imap->store, ctx, m->content);
+	struct imap_body *b = c ? imap_body_new(ctx, c) : NULL;
+
+	if (f->what.needs & NEED_BODY && c && !has_body(c) && f->pulls && !f->pulled) {
+		f->at = index;
+		pull(s, c->id);
+		talloc_free(ctx);
+		return false;
+	}
+	if (f->what.needs & NEED_BODY && has_body(c) && !imap_body_open(s, b)) {
+		f->failed = RETRY;
+		f->why = "The message file cannot be read";
+	}
+	send_message(s, f, index, b);
+	talloc_free(ctx);
+	return true;
+}
+
+/* ---- all of them ---- */
+
+static void fetched(struct imap_session *s, const struct fetch *f)
+{
+	if (f->failed != OK)
+		imap_finish(s, f->failed == RETRY ? "NO [UNAVAILABLE] %s" : "NO %s", f->why);
+	else if (f->single && f->pulled && f->has_gone)
+		imap_finish(s, "NO [EXPUNGEISSUED] The message is gone");
+	else if (f->has_gone)
+		imap_finish(s, "OK [EXPUNGEISSUED] Some messages are gone");
+	else
+		imap_finish(s, "OK Fetch completed");
+}
+
+static void go_on(struct imap_session *s)
+{
+	struct fetch *f = (struct fetch *)s->cmd->state;
+	int64_t started = clock_mono_ms();
+	size_t index = f->at;
+
+	while (f->again || imap_walk_next(&f->walk, &index)) {
+		f->again = false;
+		if (!do_message(s, f, index))
+			return;
+		f->pulled = f->pulled && f->single;
+		if (s->ending)
+			return;
+		if (s->out->len > KIB(32))
+			imap_flush(s);
+		if (imap_is_slice_over(s, started)) {
+			imap_yield(s, go_on);
+			return;
+		}
+	}
+	fetched(s, f);
+}
+
+void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
+{
+	struct fetch *f = mem_zero(c, struct fetch);
+
+	c->state = f;
+	if (!imap_arg_set(s, &c->args[0], &f->walk, &f->single))
+		return;
+	if (imap_fetch_parse(f, c->args + 1, c->n_args - 1, &f->what) < 0) {
+		imap_finish(s, "BAD Bad FETCH items");
+		return;
+	}
+	f->failed = OK;
+	f->pulls = f->single || s->imap->settings.bulk_pull;
+	go_on(s);
+}
