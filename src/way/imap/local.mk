@@ -25,3 +25,10 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
 EXTRA_DIST += src/way/imap/README
+
+LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_LOOP) $(LIB_BASE)
+
+# The server alone, for clients of other people's making.
+noinst_PROGRAMS += tests/unit/imap_host
+tests_unit_imap_host_SOURCES = tests/unit/imap_host.c
+tests_unit_imap_host_LDADD = $(LIB_IMAP)

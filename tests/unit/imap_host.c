@@ -1,0 +1,335 @@
+/*
+ * The IMAP server alone on a store folder, for clients of other people's
+ * making and for tests/imap_*.py. User "user", password "pass".
+ *
+ *	imap_host DIR [--bulk-pull]
+ *
+ * says "port N" and then takes commands, a line each, answered with "ok ..."
+ * or "no ...":
+ *	deliver MAILBOX FILE	a message that is here
+ *	remote MAILBOX FILE	one whose body is not here; its pull brings FILE
+ *	pull MODE MS		what a pull does from now on: ok, retry, reject, never
+ *	withdraw MODE		what the Outbox answers: ok, reject
+ *	pulls			how many pulls, how many forgotten
+ *	expunge MAILBOX UID	as by somebody else
+ *	keyword MAILBOX UID NAME	set by somebody else
+ *	quit
+ */
+#include <config.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/files.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/mime/mime.h"
+#include "way/imap/imap.h"
+
+enum { MAX_REMOTE = 256 };
+
+struct remote {
+	uint64_t content;
+	char *file;
+};
+
+struct wish {
+	struct wish *next;
+	uint64_t content, ticket;
+	struct timer *timer;
+	struct host *host;
+};
+
+struct host {
+	struct loop *loop;
+	struct pool *pool;
+	struct store *store;
+	struct imap *imap;
+	struct remote remotes[MAX_REMOTE];
+	size_t n_remotes;
+	struct wish *wishes;
+	char pull_mode[16], withdraw_mode[16];
+	int pull_ms;
+	unsigned pulls, forgotten;
+	char line[4096];
+	size_t len;
+};
+
+static bool login(void *arg, const char *user, const char *password)
+{
+	(void)arg;
+	return strcmp(user, "user") == 0 && strcmp(password, "pass") == 0;
+}
+
+/* ---- messages ---- */
+
+/* The file's octets as content; kept in inbox/ when here. */
+static uint64_t add_content(struct host *h, const char *file, bool here, struct err *e)
+{
+	void *ctx = mem_ctx(NULL);
+	struct content c = { .place = here ? PLACE_INBOX : PLACE_NONE };
+	struct bytes all;
+
+	if (files_get(ctx, file, MIB(250), &all, e) != OK)
+		goto out;
+	struct mime_scan *scan = mime_scan_new(ctx);
+
+	mime_scan_feed(scan, all);
+	struct mime *m = mime_scan_take(&scan, ctx);
+
+	digest_of(all, c.digest);
+	c.size = all.len;
+	c.envelope = mime_envelope(ctx, m);
+	c.body = mime_body(ctx, m);
+	c.bodystructure = mime_bodystructure(ctx, m);
+	c.skeleton = mime_skeleton(m);
+	c.parts = mime_parts_text(m);
+	if (here && files_put(store_path(h->store, ctx, PLACE_INBOX, c.digest), all, e) != OK)
+		goto out;
+	store_content_add(h->store, &c);
+out:
+	talloc_free(ctx);
+	return c.id;
+}
+
+static void bring(struct host *h, uint64_t id)
+{
+	struct err e;
+	struct bytes all;
+	void *ctx = mem_ctx(NULL);
+
+	for (size_t i = 0; i < h->n_remotes; i++) {
+		struct content *c = store_content_find(h->store, ctx, id);
+
+		if (h->remotes[i].content != id || !c || c->place != PLACE_NONE)
+			continue;
+		if (files_get(ctx, h->remotes[i].file, MIB(250), &all, &e) != OK ||
+		    files_put(store_path(h->store, ctx, PLACE_INBOX, c->digest), all, &e) != OK) {
+			fprintf(stderr, "%s\n", e.text);
+			exit(1);
+		}
+		store_content_set_place(h->store, id, PLACE_INBOX);
+		store_content_set_keywords(h->store, id, 0, store_keyword(h->store, "$Remote"));
+	}
+	talloc_free(ctx);
+}
+
+/* ---- hooks ---- */
+
+static void drop_wish(struct host *h, struct wish *w)
+{
+	for (struct wish **p = &h->wishes; *p; p = &(*p)->next) {
+		if (*p != w)
+			continue;
+		*p = w->next;
+		break;
+	}
+	timer_free(&w->timer);
+	free(w);
+}
+
+static void grant(void *arg)
+{
+	struct wish *w = (struct wish *)arg;
+	struct host *h = w->host;
+	uint64_t ticket = w->ticket;
+
+	if (strcmp(h->pull_mode, "ok") == 0)
+		bring(h, w->content);
+	drop_wish(h, w);
+	imap_pull_done(h->imap, ticket, strcmp(h->pull_mode, "ok") == 0 ? OK :
+	    strcmp(h->pull_mode, "retry") == 0 ? RETRY : REJECT, "alice@home is away since 10:00");
+}
+
+static void pull(void *arg, uint64_t content, uint64_t ticket)
+{
+	struct host *h = (struct host *)arg;
+	struct wish *w = (struct wish *)calloc(1, sizeof(*w));
+
+	h->pulls++;
+	w->content = content;
+	w->ticket = ticket;
+	w->host = h;
+	w->next = h->wishes;
+	h->wishes = w;
+	w->timer = timer_new(h->loop, grant, w);
+	if (strcmp(h->pull_mode, "never") != 0)
+		timer_set(w->timer, h->pull_ms);
+}
+
+static void pull_forget(void *arg, uint64_t ticket)
+{
+	struct host *h = (struct host *)arg;
+
+	h->forgotten++;
+	for (struct wish *w = h->wishes; w; w = w->next) {
+		if (w->ticket == ticket) {
+			drop_wish(h, w);
+			return;
+		}
+	}
+}
+
+static enum outcome withdraw(void *arg, uint64_t message, struct err *e)
+{
+	struct host *h = (struct host *)arg;
+
+	(void)message;
+	if (strcmp(h->withdraw_mode, "ok") == 0)
+		return OK;
+	err_set(e, "bob@home has it already");
+	return REJECT;
+}
+
+/* ---- commands ---- */
+
+static const char *file_message(struct host *h, char **word, bool here)
+{
+	static struct err e;
+	struct mailbox *box = word[1] ? store_mailbox_find(h->store, word[1]) : NULL;
+
+	if (!box || !word[2])
+		return "no mailbox or file";
+	uint64_t id = add_content(h, word[2], here, &e);
+
+	if (id == 0)
+		return e.text;
+	if (!here && h->n_remotes < MAX_REMOTE) {
+		h->remotes[h->n_remotes].content = id;
+		h->remotes[h->n_remotes++].file = strdup(word[2]);
+	}
+	store_message_add(h->store, store_mailbox_find(h->store, word[1]), id, 0,
+	    here ? 0 : store_keyword(h->store, "$Remote"), clock_now_ms());
+	return NULL;
+}
+
+static const char *change(struct host *h, char **word)
+{
+	struct mailbox *box = word[1] ? store_mailbox_find(h->store, word[1]) : NULL;
+	uint32_t uid = word[2] ? (uint32_t)strtoul(word[2], NULL, 10) : 0;
+	const struct message *m = box ? store_message_find(box, uid) : NULL;
+
+	if (!m)
+		return "no such message";
+	if (strcmp(word[0], "expunge") == 0)
+		store_message_expunge(h->store, box, uid);
+	else if (word[3])
+		store_message_set_flags(h->store, box, uid, m->flags, m->keywords | store_keyword(h->store, word[3]));
+	return NULL;
+}
+
+static void command(struct host *h, char *line)
+{
+	char *word[5] = { NULL }, *save = NULL;
+	const char *error = NULL;
+
+	for (unsigned i = 0; i < 4; i++)
+		word[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
+	if (!word[0])
+		return;
+	if (strcmp(word[0], "deliver") == 0 || strcmp(word[0], "remote") == 0) {
+		error = file_message(h, word, word[0][0] == 'd');
+	} else if (strcmp(word[0], "pull") == 0 && word[2]) {
+		snprintf(h->pull_mode, sizeof(h->pull_mode), "%s", word[1]);
+		h->pull_ms = atoi(word[2]);
+	} else if (strcmp(word[0], "withdraw") == 0 && word[1]) {
+		snprintf(h->withdraw_mode, sizeof(h->withdraw_mode), "%s", word[1]);
+	} else if (strcmp(word[0], "expunge") == 0 || strcmp(word[0], "keyword") == 0) {
+		error = change(h, word);
+	} else if (strcmp(word[0], "pulls") == 0) {
+		printf("ok %u %u\n", h->pulls, h->forgotten);
+		fflush(stdout);
+		return;
+	} else if (strcmp(word[0], "quit") == 0) {
+		loop_stop(h->loop);
+	} else {
+		error = "unknown command";
+	}
+	printf(error ? "no %s\n" : "ok\n", error);
+	fflush(stdout);
+}
+
+static void on_input(void *arg, int fd, unsigned events)
+{
+	struct host *h = (struct host *)arg;
+	ssize_t n = read(fd, h->line + h->len, sizeof(h->line) - 1 - h->len);
+
+	(void)events;
+	if (n <= 0) {
+		loop_stop(h->loop);
+		return;
+	}
+	h->len += (size_t)n;
+	char *end;
+
+	while ((end = (char *)memchr(h->line, '\n', h->len))) {
+		*end = '\0';
+		command(h, h->line);
+		size_t used = (size_t)(end - h->line) + 1;
+
+		memmove(h->line, end + 1, h->len - used);
+		h->len -= used;
+	}
+}
+
+static void on_turn(void *arg)
+{
+	store_turn(((struct host *)arg)->store);
+}
+
+static void on_signal(void *arg)
+{
+	loop_stop(((struct host *)arg)->loop);
+}
+
+int main(int argc, char **argv)
+{
+	struct host h = { .pull_mode = "ok", .withdraw_mode = "ok" };
+	struct err e;
+	const char *const listen[] = { "127.0.0.1:0" };
+	const struct imap_settings settings = {
+		.listen = listen, .n_listen = 1, .address = "user@home",
+		.bulk_pull = argc > 2 && strcmp(argv[2], "--bulk-pull") == 0,
+	};
+	const struct imap_hooks hooks = {
+		.login = login, .pull = pull, .pull_forget = pull_forget, .withdraw = withdraw, .arg = &h,
+	};
+
+	if (argc < 2)
+		return 2;
+	log_open("stderr", getenv("IMAP_HOST_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
+	if (getenv("IMAP_HOST_DEBUG"))
+		trace_set(TRACE_IMAP);
+	h.loop = loop_new(&e);
+	h.pool = h.loop ? pool_new(h.loop, 2, &e) : NULL;
+	h.store = h.pool ? store_open(argv[1], &e) : NULL;
+	h.imap = h.store ? imap_start(h.loop, h.pool, h.store, &settings, &hooks, &e) : NULL;
+	if (!h.imap) {
+		fprintf(stderr, "imap_host: %s\n", e.text);
+		return 1;
+	}
+	struct watch *input = watch_new(h.loop, 0, on_input, &h);
+
+	watch_set(input, WATCH_READ);
+	loop_on_turn(h.loop, on_turn, &h);
+	loop_on_signal(h.loop, SIGTERM, on_signal, &h);
+	printf("port %u\n", imap_port(h.imap));
+	fflush(stdout);
+	loop_run(h.loop);
+	fprintf(stderr, "longest turn %lld ms\n", (long long)loop_take_longest_ms(h.loop));
+	watch_free(&input);
+	imap_stop(&h.imap);
+	pool_free(&h.pool);
+	store_close(&h.store);
+	while (h.wishes)
+		drop_wish(&h, h.wishes);
+	for (size_t i = 0; i < h.n_remotes; i++)
+		free(h.remotes[i].file);
+	loop_free(&h.loop);
+	return 0;
+}
