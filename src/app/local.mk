@@ -13,3 +13,13 @@ src_app_courier_libcourier_a_SOURCES = \
 	src/app/courier/report.c \
 	src/app/courier/sent.c \
 	src/app/courier/state.h
+
+sbin_PROGRAMS += p2pmta
+p2pmta_SOURCES = \
+	src/app/daemon/main.c \
+	src/app/daemon/selftest.c \
+	src/app/daemon/selftest.h \
+	src/app/daemon/wiring.c \
+	src/app/daemon/wiring.h
+p2pmta_LDADD = src/app/control/libcontrol.a src/app/courier/libcourier.a src/way/imap/libimap.a src/way/smtp/libsmtp.a \
+	src/way/libway.a src/app/daemon/libsettings.a $(LIB_ALL) $(CONFUSE_LIBS) $(JANSSON_LIBS)

@@ -9,6 +9,7 @@
 
 #include <talloc.h>
 
+#include "app/daemon/selftest.h"
 #include "app/daemon/settings.h"
 #include "app/daemon/wiring.h"
 
@@ -106,7 +107,7 @@ int main(int argc, char **argv)
 	if (s == NULL) {
 		status = fail(&e);
 	} else if (o.test) {
-		status = settings_test(s, &e) == OK ? EXIT_SUCCESS : fail(&e);
+		status = selftest(s, &e) == OK ? EXIT_SUCCESS : fail(&e);
 		if (status == EXIT_SUCCESS)
 			printf("p2pmta: %s and %s are good\n", s->file, s->state);
 	} else if (log_open(s->log.to, o.verbose ? LOG_LEVEL_DEBUG : s->log.level) < 0) {

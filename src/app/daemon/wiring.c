@@ -23,7 +23,7 @@
 #include "way/seal/seal.h"
 
 /* After this orderly is over: rows survive, files without a row are swept. */
-enum { STOP_S = 4 };
+enum { STOP_S = 4, AGAIN_MS = 20 };
 
 struct daemon {
 	const struct settings *settings;
@@ -46,7 +46,7 @@ struct daemon {
 	struct smtp *smtp;
 	struct imap *imap;
 	struct commands *commands;
-	struct timer *watchdog;
+	struct timer *watchdog, *again;
 };
 
 /* Mail clients. */
@@ -158,9 +158,19 @@ static enum outcome head_work(const void *ctx, struct pgp *pgp, struct bytes sea
 
 /* Signals and turns of the loop. */
 
+/* What a commit left to do (a long list of files, a disk that was full) goes on in a turn of its own. */
 static void on_turn(void *arg)
 {
-	store_turn(((struct daemon *)arg)->store);
+	struct daemon *d = arg;
+
+	store_turn(d->store);
+	if (store_waits(d->store) && !timer_is_set(d->again))
+		timer_set(d->again, AGAIN_MS);
+}
+
+static void on_again(void *arg)
+{
+	(void)arg;
 }
 
 static void on_term(void *arg)
@@ -263,6 +273,7 @@ static bool start_network(struct daemon *d, struct err *e)
 	d->loop = loop_new(e);
 	if (d->loop == NULL)
 		return false;
+	d->again = timer_new(d->loop, on_again, d);
 	loop_on_turn(d->loop, on_turn, d);
 	d->pool = pool_new(d->loop, 0, e);
 	if (d->pool == NULL)
@@ -469,6 +480,7 @@ void daemon_free(struct daemon **dp)
 	stop_stations(d);
 	store_close(&d->store);
 	timer_free(&d->watchdog);
+	timer_free(&d->again);
 	tls_free(&d->tls);
 	loop_free(&d->loop);
 	pgp_free(&d->pgp);
