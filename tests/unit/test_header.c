@@ -12,7 +12,7 @@ static const struct {
 } gets[] = {
 	{ "plain", "Subject: a\r\n\r\n", "subject", "a" },
 	{ "first of two", "X: 1\r\nX: 2\r\n", "X", "1" },
-	{ "folded", "X: a\r\n  b\r\n\tc\r\nY: d\r\n", "X", "a b c" },
+	{ "folded", "X: a\r\n  b\r\n\tc\r\nY: d\r\n", "X", "a  b\tc" },
 	{ "empty", "X:\r\nY: d\r\n", "X", "" },
 	{ "empty and folded", "X:\r\n d\r\n", "X", "d" },
 	{ "blank before the colon", "X : a\r\n", "X", "a" },

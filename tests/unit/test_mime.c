@@ -191,7 +191,7 @@ static const struct {
 	{ "one broken among good ones", "To: a@b, <c@d, e@f, \"open\r\n\r\n",
 	  "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")(NIL NIL \"e\" \"f\")(NIL NIL \"open\" \"MISSING_DOMAIN\")) NIL NIL NIL NIL)" },
 	{ "8-bit is a literal", "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\n", "(NIL {6}\r\ngr\xc3\xbc\xc3\x9f NIL NIL NIL NIL NIL NIL NIL NIL)" },
-	{ "folded", "Subject: a\r\n b\r\n\tc\r\n\r\n", "(NIL \"a b c\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
+	{ "folded", "Subject: a\r\n b\r\n\tc\r\n\r\n", "(NIL \"a b\tc\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
 	{ "empty field", "Subject:\r\nTo:\r\n\r\n", "(NIL \"\" NIL NIL NIL NIL NIL NIL NIL NIL)" },
 };
 

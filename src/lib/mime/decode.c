@@ -20,7 +20,7 @@
 #include "lib/mime/field.h"
 #include "lib/mime/header.h"
 
-enum { CHARSET_MAX = 40, DATE_MAX = 256 };
+enum { CHARSET_MAX = 40, WORD_MAX = 4096, DATE_MAX = 256 };
 
 struct word {
 	char charset[CHARSET_MAX + 1];
@@ -51,7 +51,7 @@ static bool word_parse(const char *p, struct word *w)
 	w->coding = (char)toupper((unsigned char)p[1]);
 	w->text = p + 3;
 	/* White space inside is forbidden, but some senders forget to encode it: only "?=" ends it. */
-	const char *end = strstr(w->text, "?=");
+	const char *end = memmem(w->text, strnlen(w->text, WORD_MAX), "?=", 2);
 	if (end == NULL)
 		return false;
 	w->text_len = (size_t)(end - w->text);
@@ -116,6 +116,13 @@ static bool convert(struct buf *out, const char *charset, const char *data, size
 	return true;
 }
 
+static bool is_ascii(const char *s, size_t len)
+{
+	while (len > 0 && (unsigned char)s[len - 1] < 0x80)
+		len--;
+	return len == 0;
+}
+
 static const char *skip_blank(const char *p)
 {
 	return p + strspn(p, " \t\r\n");
@@ -158,8 +165,9 @@ char *header_decode(const void *ctx, const char *value)
 			p = end;
 			continue;
 		}
-		size_t len = 1 + strcspn(p + 1, "= \t\r\n");
-		if (!convert(raw, "UTF-8", p, len))
+		const char *next = strstr(p + 1, "=?");
+		size_t len = next != NULL ? (size_t)(next - p) : strlen(p);
+		if (is_ascii(p, len) || !convert(raw, "UTF-8", p, len))
 			add_text(raw, p, len);
 		p += len;
 	}

@@ -104,21 +104,30 @@ static bool param_parse(struct cursor *c, const void *ctx, struct mime_param *p)
 	c->p++;
 	cursor_space(c, NULL, NULL);
 	p->value = *c->p == '"' ? cursor_quoted(c, ctx) : token(c, ctx, VALUE_ENDS);
-	return p->value != NULL;
+	if (p->value == NULL)
+		p->value = "";
+	return true;
 }
 
-/* name*N or name*N*: the number, or -1. */
-static long piece_number(const struct mime_param *p, size_t *stem_out, bool *extended_out)
+/* What stands behind the '*' of a name. */
+struct piece {
+	long number;		/* -1: it is none */
+	size_t stem;
+	bool extended;
+};
+
+static struct piece piece_of(const char *name)
 {
-	const char *star = strchr(p->name, '*');
+	struct piece none = { -1, 0, false };
+	const char *star = strchr(name, '*');
 	char *end;
 
 	if (star == NULL || star[1] < '0' || star[1] > '9')
-		return -1;
+		return none;
 	long n = strtol(star + 1, &end, 10);
-	*extended_out = end[0] == '*';
-	*stem_out = (size_t)(star - p->name);
-	return n <= LIMIT_MIME_PARAMS && (end[0] == '\0' || strcmp(end, "*") == 0) ? n : -1;
+	if (n > LIMIT_MIME_PARAMS || (end[0] != '\0' && strcmp(end, "*") != 0))
+		return none;
+	return (struct piece){ n, (size_t)(star - name), end[0] == '*' };
 }
 
 static bool is_attribute_char(unsigned char ch)
@@ -139,56 +148,47 @@ static void piece_add(struct buf *b, const char *value, bool encode)
 			buf_addf(b, "%%%02X", (unsigned char)*value);
 }
 
-/* Piece number n of a name; NULL when it is missing. */
-static const struct mime_param *piece_find(const struct mime_value *v, const char *stem, size_t stem_len, long n)
+/* The parameter that is piece n of the name that params[first] begins; -1 when it is missing. */
+static long piece_find(const struct mime_value *v, const struct piece *pieces, size_t n_pieces, size_t first, long n)
 {
-	for (size_t i = 0; i < v->n_params; i++) {
-		size_t len;
-		bool extended;
-		const struct mime_param *p = &v->params[i];
-		if (p->name != NULL && piece_number(p, &len, &extended) == n && len == stem_len &&
-		    strncasecmp(p->name, stem, len) == 0)
-			return p;
-	}
-	return NULL;
+	for (size_t i = 0; i < n_pieces; i++)
+		if (pieces[i].number == n && pieces[i].stem == pieces[first].stem && v->params[i].name != NULL &&
+		    strncasecmp(v->params[i].name, v->params[first].name, pieces[i].stem) == 0)
+			return (long)i;
+	return -1;
 }
 
-/* All pieces of the name that begins with first (its piece 0) as one parameter. */
-static struct mime_param pieces_join(const void *ctx, struct mime_value *v, const struct mime_param *first)
+/* All pieces of the name that params[first] begins as one parameter; they are struck out. */
+static struct mime_param pieces_join(const void *ctx, struct mime_value *v, const struct piece *pieces, size_t n_pieces,
+    size_t first)
 {
-	size_t stem, ignored;
-	bool any = false, extended;
-	const struct mime_param *p;
+	long order[LIMIT_MIME_PARAMS + 1], n = 0, i;
+	bool any = false;
 
-	piece_number(first, &stem, &extended);
-	const char *name = mem_strndup(ctx, first->name, stem);
-	for (long n = 0; (p = piece_find(v, name, stem, n)) != NULL; n++) {
-		piece_number(p, &ignored, &extended);
-		any |= extended;
+	while (n < LIMIT_MIME_PARAMS && (i = piece_find(v, pieces, n_pieces, first, n)) >= 0) {
+		any |= pieces[i].extended;
+		order[n++] = i;
 	}
 	struct buf *b = buf_new(ctx, (size_t)LIMIT_MIME_FIELD * 3);
-	for (long n = 0; (p = piece_find(v, name, stem, n)) != NULL; n++) {
-		piece_number(p, &ignored, &extended);
-		piece_add(b, p->value, any && !extended);
-		v->params[p - v->params].name = NULL;
-	}
-	return (struct mime_param){ any ? mem_printf(ctx, "%s*", name) : name, b->data };
+	for (long k = 0; k < n; k++)
+		piece_add(b, v->params[order[k]].value, any && !pieces[order[k]].extended);
+	const char *name = mem_printf(ctx, "%.*s%s", (int)pieces[first].stem, v->params[first].name, any ? "*" : "");
+	for (long k = 0; k < n; k++)
+		v->params[order[k]].name = NULL;
+	return (struct mime_param){ name, b->data };
 }
 
 static void join_continued(const void *ctx, struct mime_value *v)
 {
-	size_t n = 0, stem;
-	bool extended;
+	struct piece pieces[LIMIT_MIME_PARAMS];
+	size_t n_pieces = v->n_params, n = 0;
 
-	/* A joined one stands behind the others: its pieces are gone, so there is room. */
-	size_t end = v->n_params;
-	for (size_t i = 0; i < end; i++) {
-		struct mime_param *p = &v->params[i];
-		if (p->name == NULL || piece_number(p, &stem, &extended) != 0)
-			continue;
-		struct mime_param joined = pieces_join(ctx, v, p);
-		v->params[v->n_params++] = joined;
-	}
+	for (size_t i = 0; i < n_pieces; i++)
+		pieces[i] = piece_of(v->params[i].name);
+	/* A joined one stands behind the others. */
+	for (size_t i = 0; i < n_pieces; i++)
+		if (pieces[i].number == 0 && v->params[i].name != NULL)
+			v->params[v->n_params++] = pieces_join(ctx, v, pieces, n_pieces, i);
 	for (size_t i = 0; i < v->n_params; i++)
 		if (v->params[i].name != NULL)
 			v->params[n++] = v->params[i];
@@ -251,6 +251,16 @@ struct mime_value *mime_value_token(const void *ctx, const char *text)
 	}
 	params_parse(&c, v, v);
 	return v;
+}
+
+const char *mime_value_coding(const void *ctx, const char *text)
+{
+	struct cursor c = { text };
+
+	cursor_space(&c, NULL, NULL);
+	const char *coding = token(&c, ctx, TSPECIALS);
+	cursor_space(&c, NULL, NULL);
+	return *c.p == '\0' || *c.p == ';' ? coding : NULL;
 }
 
 const char *mime_value_param(const struct mime_value *v, const char *name)

@@ -23,8 +23,10 @@ struct mime_value {
 
 /* Content-Type, below ctx; NULL when it is none. */
 struct mime_value *mime_value_type(const void *ctx, const char *text);
-/* Content-Disposition, Content-Transfer-Encoding: one token and parameters. */
+/* Content-Disposition: one token and parameters. */
 struct mime_value *mime_value_token(const void *ctx, const char *text);
+/* Content-Transfer-Encoding: the token; NULL for anything else ("8 bit"). */
+const char *mime_value_coding(const void *ctx, const char *text);
 /* The value of a parameter or NULL. */
 const char *mime_value_param(const struct mime_value *, const char *name);
 bool mime_value_is(const struct mime_value *, const char *type, const char *subtype);

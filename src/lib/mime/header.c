@@ -84,7 +84,7 @@ bool header_is(struct bytes name, const char *wanted)
 	return name.len == strlen(wanted) && strncasecmp((const char *)name.data, wanted, name.len) == 0;
 }
 
-/* Without CR, LF and NUL, without blanks at its ends; a fold's white space becomes one space. */
+/* Unfolded (RFC 5322 section 2.2.3): without CR, LF and NUL, and without blanks at its ends. */
 static char *unfold(const void *ctx, struct bytes v)
 {
 	char *out = mem_array(ctx, char, v.len + 1);
@@ -92,16 +92,12 @@ static char *unfold(const void *ctx, struct bytes v)
 
 	for (size_t i = 0; i < v.len; i++) {
 		uint8_t c = v.data[i];
-		if (c == '\0' || c == '\r')
+		/* A bare LF is no fold: it may not join two words. */
+		if (c == '\n' && i + 1 < v.len && !is_blank(v.data[i + 1]))
+			c = ' ';
+		if (c == '\0' || c == '\r' || c == '\n' || (n == 0 && is_blank(c)))
 			continue;
-		if (c != '\n') {
-			out[n++] = (char)c;
-			continue;
-		}
-		while (i + 1 < v.len && is_blank(v.data[i + 1]))
-			i++;
-		if (n > 0)
-			out[n++] = ' ';
+		out[n++] = (char)c;
 	}
 	while (n > 0 && is_blank((uint8_t)out[n - 1]))
 		n--;

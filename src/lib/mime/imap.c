@@ -71,6 +71,15 @@ static void print_field(struct buf *b, const void *tmp, struct bytes block, cons
 	print_nstring(b, header_get(tmp, block, name));
 }
 
+/* Likewise, but nothing in it is NIL, too. */
+static void print_content_field(struct buf *b, const void *tmp, struct bytes block, const char *name)
+{
+	const char *value = header_get(tmp, block, name);
+
+	buf_adds(b, " ");
+	print_nstring(b, value != NULL && *value != '\0' ? value : NULL);
+}
+
 static void print_address(struct buf *b, const struct mime_address *a)
 {
 	switch (a->kind) {
@@ -96,12 +105,32 @@ static void print_address(struct buf *b, const struct mime_address *a)
 	}
 }
 
+/* The values of a field that came more than once count as one (RFC 5322 section 4.5.3). */
+static const char *all_values(const void *tmp, struct bytes block, const char *name)
+{
+	struct buf *b = buf_new(tmp, LIMIT_MIME_FIELD);
+	struct bytes n, value, whole;
+	size_t pos = 0;
+
+	while (header_next(block, &pos, &n, &value, &whole)) {
+		if (!header_is(n, name) || value.len > LIMIT_MIME_FIELD)
+			continue;
+		if (b->len > 0)
+			buf_adds(b, ",");
+		buf_add(b, value.data, value.len);
+	}
+	/* A NUL would hide the rest. */
+	for (size_t i = 0; i < b->len; i++)
+		if (b->data[i] == '\0')
+			b->data[i] = ' ';
+	return b->data;
+}
+
 /* The addresses of a field below tmp as IMAP sends them; NULL when there are none. */
 static const char *address_list(const void *tmp, struct bytes block, const char *name)
 {
 	size_t n;
-	const char *value = header_get(tmp, block, name);
-	const struct mime_address *list = value != NULL ? mime_addresses(tmp, value, &n) : NULL;
+	const struct mime_address *list = mime_addresses(tmp, all_values(tmp, block, name), &n);
 
 	if (list == NULL)
 		return NULL;
@@ -187,7 +216,7 @@ static void print_extension(struct buf *b, const void *tmp, struct bytes block)
 		print_string(b, languages[i]);
 	}
 	buf_adds(b, n > 0 ? ")" : "");
-	print_field(b, tmp, block, "Content-Location");
+	print_content_field(b, tmp, block, "Content-Location");
 }
 
 static const struct mime_value *content_type(const void *tmp, struct bytes block)
@@ -197,25 +226,16 @@ static const struct mime_value *content_type(const void *tmp, struct bytes block
 	return text != NULL ? mime_value_type(tmp, text) : NULL;
 }
 
-/* Its type is message/rfc822 when nothing is said (RFC 2046 section 5.1.5). */
-static bool is_in_digest(const struct mime *m, const struct mime_part *p, const void *tmp)
-{
-	const struct mime_part *parent = &m->parts[p->parent];
-
-	return parent != p && parent->kind == MIME_MULTIPART &&
-	    mime_value_is(content_type(tmp, mime_header(m, parent)), "multipart", "digest");
-}
-
 static void print_coding(struct buf *b, const void *tmp, struct bytes block)
 {
 	const char *text = header_get(tmp, block, "Content-Transfer-Encoding");
-	const struct mime_value *v = text != NULL ? mime_value_token(tmp, text) : NULL;
 
+	text = text != NULL ? mime_value_coding(tmp, text) : NULL;
 	buf_adds(b, " ");
-	print_string(b, v != NULL ? v->type : "7bit");
+	print_string(b, text != NULL ? text : "7bit");
 }
 
-static void print_part(struct printer *, const struct mime_part *);
+static void print_part(struct printer *, const struct mime_part *, bool in_digest);
 
 static void print_multipart(struct printer *pr, const struct mime_part *p, const void *tmp)
 {
@@ -227,7 +247,7 @@ static void print_multipart(struct printer *pr, const struct mime_part *p, const
 		    "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)" :
 		    "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
 	for (uint32_t i = p->first_child; i != 0; i = pr->m->parts[i].next)
-		print_part(pr, &pr->m->parts[i]);
+		print_part(pr, &pr->m->parts[i], strcasecmp(v->subtype, "digest") == 0);
 	buf_adds(pr->out, " ");
 	print_string(pr->out, v->subtype);
 	if (pr->extended) {
@@ -237,14 +257,14 @@ static void print_multipart(struct printer *pr, const struct mime_part *p, const
 }
 
 /* Type, subtype and parameters as shown, see the top. */
-static bool print_type(struct printer *pr, const struct mime_part *p, const void *tmp)
+static bool print_type(struct printer *pr, const struct mime_part *p, const void *tmp, bool in_digest)
 {
 	const struct mime_value *v = content_type(tmp, mime_header(pr->m, p));
 	bool composite = v != NULL && (strcasecmp(v->type, "multipart") == 0 ||
 	    mime_value_is(v, "message", "rfc822") || mime_value_is(v, "message", "global"));
 	bool is_text = v == NULL || strcasecmp(v->type, "text") == 0;
 
-	if (v == NULL && is_in_digest(pr->m, p, tmp)) {
+	if (v == NULL && in_digest) {	/* RFC 2046 section 5.1.5 */
 		is_text = false;
 		composite = true;
 	}
@@ -261,32 +281,40 @@ static bool print_type(struct printer *pr, const struct mime_part *p, const void
 	return is_text;
 }
 
-static void print_single(struct printer *pr, const struct mime_part *p, const void *tmp)
+/* message/global is no message/rfc822 for IMAP4rev1: its envelope would break the client's grammar. */
+static bool shows_message(const struct printer *pr, const struct mime_part *p, const void *tmp)
+{
+	return p->kind == MIME_MESSAGE &&
+	    !mime_value_is(content_type(tmp, mime_header(pr->m, p)), "message", "global");
+}
+
+static void print_single(struct printer *pr, const struct mime_part *p, const void *tmp, bool in_digest)
 {
 	struct bytes block = mime_header(pr->m, p);
-	bool is_text = print_type(pr, p, tmp);
+	bool is_text = print_type(pr, p, tmp, in_digest);
+	bool is_message = shows_message(pr, p, tmp);
 
-	print_field(pr->out, tmp, block, "Content-ID");
-	print_field(pr->out, tmp, block, "Content-Description");
+	print_content_field(pr->out, tmp, block, "Content-ID");
+	print_content_field(pr->out, tmp, block, "Content-Description");
 	print_coding(pr->out, tmp, block);
 	buf_addf(pr->out, " %" PRIu64, p->body_len);
-	if (p->kind == MIME_MESSAGE) {
+	if (is_message) {
 		const struct mime_part *inner = &pr->m->parts[p->first_child];
 		buf_adds(pr->out, " ");
 		print_envelope(pr->out, mime_header(pr->m, inner));
 		buf_adds(pr->out, " ");
-		print_part(pr, inner);
+		print_part(pr, inner, false);
 	}
-	if (is_text || p->kind == MIME_MESSAGE)
+	if (is_text || is_message)
 		buf_addf(pr->out, " %" PRIu64, p->lines);
 	if (pr->extended) {
-		print_field(pr->out, tmp, block, "Content-MD5");
+		print_content_field(pr->out, tmp, block, "Content-MD5");
 		print_extension(pr->out, tmp, block);
 	}
 }
 
 /* Recursion ends at LIMIT_MIME_DEPTH, as the tree does. */
-static void print_part(struct printer *pr, const struct mime_part *p)
+static void print_part(struct printer *pr, const struct mime_part *p, bool in_digest)
 {
 	void *tmp = mem_ctx(pr->out);
 
@@ -294,7 +322,7 @@ static void print_part(struct printer *pr, const struct mime_part *p)
 	if (p->kind == MIME_MULTIPART)
 		print_multipart(pr, p, tmp);
 	else
-		print_single(pr, p, tmp);
+		print_single(pr, p, tmp, in_digest);
 	buf_adds(pr->out, ")");
 	talloc_free(tmp);
 }
@@ -322,7 +350,7 @@ static char *structure(const void *ctx, const struct mime *m, bool extended)
 	char *blob = mem_printf(ctx, "(\"application\" \"octet-stream\" NIL NIL NIL \"binary\" %" PRIu64 "%s)",
 	    m->parts[0].body_len, extended ? " NIL NIL NIL NIL" : "");
 
-	print_part(&pr, &m->parts[0]);
+	print_part(&pr, &m->parts[0], false);
 	char *out = result(ctx, pr.out, blob);
 	talloc_free(blob);
 	return out;

@@ -30,3 +30,9 @@ check_PROGRAMS += tests/unit/test_dsn
 tests_unit_test_dsn_SOURCES = tests/unit/test_dsn.c tests/unit/unit.h
 tests_unit_test_dsn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_dsn_LDADD = $(LIB_MIME) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_mime tests/fuzz/fuzz_header
+tests_fuzz_fuzz_mime_SOURCES = tests/fuzz/fuzz_mime.c
+tests_fuzz_fuzz_mime_LDADD = $(FUZZ_MAIN) $(LIB_MIME)
+tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c
+tests_fuzz_fuzz_header_LDADD = $(FUZZ_MAIN) $(LIB_MIME)

@@ -210,8 +210,8 @@ static enum mime_kind classify(struct mime_scan *s)
 	} else if (mime_value_is(type, "message", "rfc822") || mime_value_is(type, "message", "global") ||
 	    (type == NULL && parent_is_digest(s))) {
 		const char *coding = header_get(tmp, block, "Content-Transfer-Encoding");
-		const struct mime_value *v = coding != NULL ? mime_value_token(tmp, coding) : NULL;
-		if (!mime_value_is(v, "base64", NULL) && !mime_value_is(v, "quoted-printable", NULL))
+		coding = coding != NULL ? mime_value_coding(tmp, coding) : NULL;
+		if (coding == NULL || (strcasecmp(coding, "base64") != 0 && strcasecmp(coding, "quoted-printable") != 0))
 			kind = MIME_MESSAGE;
 	}
 out:
