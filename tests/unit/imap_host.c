@@ -15,8 +15,6 @@
  *	keyword MAILBOX UID NAME	set by somebody else
  *	quit
  */
-#include <config.h>
-
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

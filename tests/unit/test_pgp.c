@@ -3,8 +3,6 @@
  * in which gpg's command line makes what we never would. Each refusal is
  * asked for its reason, so that a row cannot pass for another one's.
  */
-#include "config.h"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>

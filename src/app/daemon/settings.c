@@ -6,8 +6,6 @@
  * still open at the end of the file (we append a key that only the top level
  * knows), and its error hook takes no argument (hence `reading`).
  */
-#include "config.h"
-
 #include <assert.h>
 #include <confuse.h>
 #include <errno.h>

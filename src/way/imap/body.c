@@ -3,8 +3,6 @@
  * nothing (NIL: there is no such part). Only then its length is announced. The
  * file was checked to be as long as the store says, so a literal is never cut.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -6,8 +6,6 @@
  * goes, too: a content row is made and swept, since the store alone knows
  * whether another message has the same octets.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -3,8 +3,6 @@
  * time - one second more each time - and the fifth ends the connection.
  * Passwords go over TLS or loopback only.
  */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

@@ -3,8 +3,6 @@
  * along (RFC 3501 section 6.3.3). CLOSE and EXPUNGE in the Outbox take letters
  * back: each message goes only when its withdrawal succeeded.
  */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

@@ -4,8 +4,6 @@
  * so the last reference never goes in between; out of the Outbox a message
  * moves only when its letter could be withdrawn.
  */
-#include <config.h>
-
 #include <string.h>
 
 #include "lib/base/clock.h"

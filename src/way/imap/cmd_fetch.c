@@ -10,8 +10,6 @@
  * the whole response when nothing but the UID would be left. With imap.bulk =
  * "pull" they pull one after the other.
  */
-#include <config.h>
-
 #include <string.h>
 
 #include "lib/base/clock.h"

@@ -4,8 +4,6 @@
  * \Noselect. Names are gathered once into a table that knows children and
  * subscribed descendants; then every pattern is tried against every name.
  */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

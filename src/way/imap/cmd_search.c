@@ -3,8 +3,6 @@
  * What hangs on a body goes in batches to a worker, which reads the files; a
  * body that is not here has no text, and nothing is pulled for it.
  */
-#include <config.h>
-
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

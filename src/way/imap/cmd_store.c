@@ -1,6 +1,4 @@
 /* STORE: flags of many messages, in slices; each change is told to others at once, to this client as it asked. */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

@@ -2,8 +2,6 @@
  * INTERNALDATE is printed and compared in UTC: the same text for every client,
  * whatever the daemon's zone is on that day.
  */
-#include <config.h>
-
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>

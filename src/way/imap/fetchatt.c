@@ -3,8 +3,6 @@
  * stand in BODY[...]. Whether an item needs the body is written there and
  * nowhere else.
  */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

@@ -3,8 +3,6 @@
  * here, who vouches for the sender, how far a letter has come. A client that
  * replaces all flags (STORE FLAGS) must neither wipe nor fake them.
  */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

@@ -4,8 +4,6 @@
  * one encoding: what we would not write ourselves is refused, or two spellings
  * would name one mailbox.
  */
-#include <config.h>
-
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>

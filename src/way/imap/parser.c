@@ -8,8 +8,6 @@
  * not be read as commands. A synchronising literal ends the skipping: the
  * client waits for our answer.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <string.h>
 

@@ -3,8 +3,6 @@
  * is bounded both by parentheses (parser) and by chains of NOT and OR here,
  * since evaluation recurses.
  */
-#include <config.h>
-
 #include <string.h>
 #include <strings.h>
 

@@ -3,8 +3,6 @@
  * "1:*,1:*,..." costs what "1:*" costs. '*' is a number above all others
  * until the mailbox says what it stands for.
  */
-#include <config.h>
-
 #include <stdlib.h>
 
 #include "lib/base/mem.h"

@@ -3,8 +3,6 @@
  * of the store (one watcher for all, each session keeps three flags), ends of
  * pulls by ticket, commits and jobs by reference.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <unistd.h>
 

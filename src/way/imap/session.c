@@ -6,8 +6,6 @@
  * reading paused, since a paused connection does not notice that the client
  * has gone, and a client that waits for a pull often goes.
  */
-#include <config.h>
-
 #include <assert.h>
 #include <stdarg.h>
 #include <string.h>

@@ -4,8 +4,6 @@
  * then changed flags, then EXISTS - so that every number the client hears is
  * right at that moment.
  */
-#include <config.h>
-
 #include <string.h>
 
 #include "lib/base/mem.h"

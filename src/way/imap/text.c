@@ -4,8 +4,6 @@
  * last octets of the block before, so that a find may lie across two blocks.
  * Nothing here holds a part in memory.
  */
-#include <config.h>
-
 #include <errno.h>
 #include <iconv.h>
 #include <string.h>

@@ -2,8 +2,6 @@
  * THE table of commands: where each is allowed and what it may do. The
  * dispatcher (session.c) finds, checks and calls; handlers never check again.
  */
-#include <config.h>
-
 #include <limits.h>
 #include <strings.h>
 

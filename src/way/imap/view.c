@@ -3,8 +3,6 @@
  * binary searches. Everything else about a message is asked of the store at
  * the moment it is sent.
  */
-#include <config.h>
-
 #include <string.h>
 
 #include "lib/base/mem.h"
