@@ -53,6 +53,7 @@ struct courier_parts {
 
 /* How waiting sessions hear of it. */
 struct courier_hooks {
+	/* OK: text is the letter's id. */
 	void (*submitted)(void *arg, uint64_t ticket, enum outcome, const char *text);
 	void (*pulled)(void *arg, uint64_t ticket, enum outcome, const char *text);
 	void *arg;

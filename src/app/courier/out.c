@@ -3,6 +3,7 @@
  * the message. Sealing runs once per letter, whatever the number of its
  * recipients; the first of them to come up starts it.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include <talloc.h>
@@ -270,8 +271,8 @@ static void on_submitted(void *arg, bool durable)
 			agenda_set(c->agenda, AGENDA_RCPT, rcpts[i]->id, rcpts[i]->due_ms);
 		courier_step(c, "accepted");
 	}
-	c->hooks.submitted(c->hooks.arg, s->ticket, durable ? OK : RETRY,
-	    durable ? "" : "the message could not be written to disk");
+	c->hooks.submitted(c->hooks.arg, s->ticket, durable ? OK : RETRY, durable ?
+	    talloc_asprintf(s, "%" PRIu64, s->letter) : "the message could not be written to disk");
 	talloc_free(s);
 }
 

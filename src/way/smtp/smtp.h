@@ -56,7 +56,7 @@ struct smtp *smtp_start(struct loop *, struct pool *, const struct smtp_settings
 void smtp_stop(struct smtp **);
 unsigned smtp_port(const struct smtp *);	/* of the first address */
 
-/* OK: 250. RETRY: 452 4.3.1 with text. REJECT: 554 5.6.0 with text. A ticket whose session has gone is ignored. */
+/* OK: 250 "queued as" text, the id that p2pmta-ctl takes. RETRY: 452 4.3.1 with text. REJECT: 554 5.6.0 with text. A ticket whose session has gone is ignored. */
 void smtp_submit_done(struct smtp *, uint64_t ticket, enum outcome, const char *text);
 
 #endif

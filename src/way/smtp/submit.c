@@ -300,7 +300,7 @@ void smtp_submit_done(struct smtp *smtp, uint64_t ticket, enum outcome outcome, 
 	case OK:
 		s->n_messages++;
 		s->errors = 0;
-		smtp_reply(s, "250 2.0.0 Ok: queued as %" PRIu64, ticket);
+		smtp_reply(s, "250 2.0.0 Ok: queued as %s", text);
 		break;
 	case RETRY:
 		smtp_reply(s, "452 4.3.1 %s", text ? text : "Try again later");
