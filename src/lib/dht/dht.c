@@ -88,7 +88,7 @@ void dht_free(struct dht **dhtp)
 	*dhtp = NULL;
 	if (!dht)
 		return;
-	if (dht->nodes && nodes_ready(dht->nodes))
+	if (dht->nodes && nodes_ready(dht->nodes) && ops_putting(dht))
 		wait_for_puts(dht);
 	if (dht->runner)
 		dht_runner_delete(dht->runner);

@@ -24,27 +24,35 @@ struct dht_settings {
 };
 
 struct dht *dht_new(struct loop *, const struct dht_settings *, struct err *);
-/* Stops all puts and listens, waits for OpenDHT's shutdown (2 s at most). */
+/*
+ * Stops all puts, listens and gets (their handles are gone with it, nothing is called any more). Waits up to 2 s
+ * for puts that nobody has stored yet. Not from a callback of this folder.
+ */
 void dht_free(struct dht **);
 
 unsigned dht_port(const struct dht *);
-/* Bootstrap nodes that answered a ping lately; asks them again in the background every minute, every second until one answers. */
+/*
+ * Bootstrap nodes that answered a ping lately; asks them again in the background every minute, every few seconds
+ * until one answers. At least 1 when the node is ready.
+ */
 unsigned dht_nodes(const struct dht *);
-/* Has the node anybody to talk to (a node answered, or somebody's value arrived)? */
+/* Has the node anybody to talk to (a node answered or came to us)? */
 bool dht_is_ready(const struct dht *);
 
 /*
  * A permanent put: exactly these octets stay in the DHT, renewed by OpenDHT,
  * until dht_put_free(); after that storage nodes forget within ten minutes.
- * done (may be NULL) tells once whether somebody stored it.
+ * done (may be NULL) tells once whether somebody stored it, never from inside
+ * this call. What nobody stored is put again by itself when a node comes. At
+ * most LIMIT_DHT_VALUE - 512 octets. Own listens and gets hear it at once, also without any other node.
  */
 struct dht_put;
 struct dht_put *dht_put_new(struct dht *, const char *key, struct bytes value, void (*done)(void *arg, bool ok), void *arg);
 void dht_put_free(struct dht_put **);
-/* Put the octets again now (a node came back, a first put failed). */
+/* Put the octets again now (somebody says he cannot find them). Listeners that know them hear nothing. */
 void dht_put_again(struct dht_put *);
 
-/* Each value under key, as it appears; the same octets may come more than once. value is borrowed. */
+/* Each value under key, as it appears; the same octets may come more than once. value is borrowed. heard is never called from inside dht_listen_new(). */
 struct dht_listen;
 struct dht_listen *dht_listen_new(struct dht *, const char *key, void (*heard)(void *arg, struct bytes value), void *arg);
 void dht_listen_free(struct dht_listen **);

@@ -1,8 +1,9 @@
 /*
  * Whom we can talk to. OpenDHT looks for its bootstrap nodes ever more rarely
- * (up to once a day), so we do it: every second until one answers, every minute
- * after that. Names are resolved by glibc's helper threads, whose result is
- * looked at once a second, since a resolver may take half a minute.
+ * (up to once a day), so we do it: without end until one answers, every minute
+ * after that. A ping is sent three times and given up after eight seconds by
+ * OpenDHT. Names are resolved by glibc's helper threads, whose result is looked
+ * at once a second, since a resolver may take half a minute.
  *
  * OpenDHT holds puts, gets and listens back while a ping is under way and it
  * knows nobody; hence the pause of a second between rounds.
@@ -49,6 +50,7 @@ struct boot {
 	bool literal;			/* needs no resolver */
 	int64_t resolved_ms;		/* 0: never */
 	struct lookup *lookup;
+	bool asked;			/* in this round */
 	unsigned n_pings;		/* unanswered */
 	bool answered;			/* in this round */
 	bool alive;			/* in this or the last */
@@ -198,6 +200,7 @@ static void boot_ping(struct boot *b)
 {
 	struct dht *dht = b->nodes->dht;
 
+	b->asked = b->n_addr > 0;
 	b->answered = false;
 	for (unsigned i = 0; i < b->n_addr; i++) {
 		struct hook *h = hook_new(dht, &ping_type, b);
@@ -245,6 +248,8 @@ static void on_timer(void *arg)
 	for (size_t i = 0; i < n->n_boots; i++) {
 		boot_resolve(&n->boots[i]);
 		if (!pinging)
+			n->boots[i].asked = false;
+		if (!n->boots[i].asked)
 			boot_ping(&n->boots[i]);
 	}
 	bool company = has_company(n->dht) || any_alive(n) || n->heard;

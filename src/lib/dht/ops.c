@@ -174,6 +174,17 @@ void ops_put_again(struct dht *dht)
 	}
 }
 
+bool ops_putting(const struct dht *dht)
+{
+	const struct dht_put *p;
+
+	LIST_FOREACH(p, &dht->puts, entry) {
+		if (p->hook && !p->doomed)
+			return true;
+	}
+	return false;
+}
+
 /* --- listen --- */
 
 static void listen_on_value(void *owner, struct bytes value)
