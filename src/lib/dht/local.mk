@@ -1,5 +1,5 @@
 noinst_LIBRARIES += src/lib/dht/libdht.a
-EXTRA_DIST += src/lib/dht/README
+EXTRA_DIST += src/lib/dht/README tests/tsan.supp
 src_lib_dht_libdht_a_CFLAGS = $(AM_CFLAGS) $(OPENDHT_CFLAGS)
 src_lib_dht_libdht_a_SOURCES = \
 	src/lib/dht/dht.c \

@@ -2,8 +2,8 @@
  * Whom we can talk to. OpenDHT looks for its bootstrap nodes ever more rarely
  * (up to once a day), so we do it: without end until one answers, every minute
  * after that. A ping is sent three times and given up after eight seconds by
- * OpenDHT. Names are resolved by glibc's helper threads, whose result is looked
- * at once a second, since a resolver may take half a minute.
+ * OpenDHT. Names are resolved on threads of their own, which are looked after
+ * once a second, since a resolver may take half a minute.
  *
  * OpenDHT holds puts, gets and listens back while a ping is under way and it
  * knows nobody; hence the pause of a second between rounds.
@@ -31,14 +31,19 @@ enum {
 	SOON_MS = 1000,
 	LATER_MS = 60 * 1000,
 	MAX_ADDRESSES = 4,		/* of one bootstrap node */
-	RESOLVE_MS = 5 * 60 * 1000,	/* names are asked for again */
+	RESOLVE_MS = 60 * 1000,		/* names are asked for again */
 };
 
-/* A question to the resolver; it cannot always be taken back, then it stays for good. */
+/*
+ * A question to the resolver, on a thread of its own. Whoever comes second to state frees it: the
+ * thread with its answer, or the loop that does not want it any more.
+ */
+enum lookup_state { LOOKUP_RUNS, LOOKUP_DONE, LOOKUP_LEFT };
+
 struct lookup {
 	struct hostport name;
-	struct addrinfo hints;
-	struct gaicb request;
+	struct addrinfo *list;		/* the answer; NULL: none */
+	atomic_int state;
 };
 
 struct boot {
@@ -130,8 +135,9 @@ static const struct hook_type ping_type = { .on_over = ping_on_over };
 
 static void boot_take_addresses(struct boot *b, const struct addrinfo *list)
 {
-	b->n_addr = 0;
 	b->resolved_ms = clock_mono_ms();
+	if (list)
+		b->n_addr = 0;		/* when the resolver fails the old ones may still be right */
 	for (const struct addrinfo *a = list; a && b->n_addr < MAX_ADDRESSES; a = a->ai_next) {
 		if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
 			continue;
@@ -140,35 +146,48 @@ static void boot_take_addresses(struct boot *b, const struct addrinfo *list)
 	}
 }
 
+static void lookup_free(struct lookup *l)
+{
+	if (l->list)
+		freeaddrinfo(l->list);
+	talloc_free(l);
+}
+
+static void *lookup_work(void *arg)
+{
+	struct lookup *l = arg;
+	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+
+	if (getaddrinfo(l->name.host, l->name.port, &hints, &l->list) != 0)
+		l->list = NULL;
+	if (atomic_exchange(&l->state, LOOKUP_DONE) == LOOKUP_LEFT)
+		lookup_free(l);
+	return NULL;
+}
+
 static void lookup_start(struct boot *b)
 {
-	/* calloc: the resolver's threads may outlive us and every talloc context. */
-	struct lookup *l = mem_check(calloc(1, sizeof(*l)));
-	struct gaicb *list[1] = { &l->request };
+	struct lookup *l = mem_zero(NULL, struct lookup);
+	pthread_attr_t attr;
+	pthread_t thread;
 
 	l->name = b->name;
-	l->hints.ai_socktype = SOCK_DGRAM;
-	l->request.ar_name = l->name.host;
-	l->request.ar_service = l->name.port;
-	l->request.ar_request = &l->hints;
-	if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) == 0)
+	atomic_init(&l->state, LOOKUP_RUNS);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attr, lookup_work, l) == 0)
 		b->lookup = l;
 	else
-		free(l);
+		lookup_free(l);
+	pthread_attr_destroy(&attr);
 }
 
 static void lookup_poll(struct boot *b)
 {
-	struct lookup *l = b->lookup;
-	int state = gai_error(&l->request);
-
-	if (state == EAI_INPROGRESS)
+	if (atomic_load(&b->lookup->state) == LOOKUP_RUNS)
 		return;
-	if (state == 0) {
-		boot_take_addresses(b, l->request.ar_result);
-		freeaddrinfo(l->request.ar_result);
-	}
-	free(l);
+	boot_take_addresses(b, b->lookup->list);
+	lookup_free(b->lookup);
 	b->lookup = NULL;
 }
 
@@ -176,14 +195,9 @@ static void lookup_stop(struct boot *b)
 {
 	struct lookup *l = b->lookup;
 
-	if (!l)
-		return;
 	b->lookup = NULL;
-	if (gai_cancel(&l->request) == EAI_NOTCANCELED)
-		return;		/* the resolver still writes to it */
-	if (l->request.ar_result)
-		freeaddrinfo(l->request.ar_result);
-	free(l);
+	if (l && atomic_exchange(&l->state, LOOKUP_LEFT) == LOOKUP_DONE)
+		lookup_free(l);
 }
 
 static void boot_resolve(struct boot *b)
