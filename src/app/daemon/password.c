@@ -1,7 +1,7 @@
 /*
  * The user's password, as a salted hash in DIR/password. SMTP and IMAP ask on
  * the loop for every login, so the hash is cheap (a few milliseconds; the
- * password init makes has 130 bits) and the last right answer is remembered as an
+ * password init makes has 100 bits) and the last right answer is remembered as an
  * HMAC under a key of this process until the file changes.
  */
 #include <stdio.h>

@@ -98,11 +98,11 @@ static enum outcome put_wrappers(struct pgp *p, struct err *e)
 
 	for (int i = 0; i < N_ENGINES && res == OK; i++)
 		res = put(p, engines[i].name, mem_printf(tmp,
-		    "#!/bin/sh\nulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
+		    "#!/bin/sh\numask 077\nulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
 		    engines[i].cpu_s, engines[i].memory_kib, GPG_PATH, engines[i].options), 0700, e);
 	if (res == OK)
 		res = put(p, "agent", mem_printf(tmp,
-		    "#!/bin/sh\nulimit -S -t \"$(ulimit -H -t)\"\nulimit -S -v \"$(ulimit -H -v)\"\nexec '%s' \"$@\"\n",
+		    "#!/bin/sh\numask 077\nulimit -S -t \"$(ulimit -H -t)\"\nulimit -S -v \"$(ulimit -H -v)\"\nexec '%s' \"$@\"\n",
 		    beside_gpg(tmp, "gpg-agent")), 0700, e);
 	talloc_free(tmp);
 	return res;
