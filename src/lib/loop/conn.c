@@ -7,8 +7,9 @@
  * decrypted, but did not fit below it, would wait until the socket has more.
  * We switch reading off ourselves when enough waits.
  *
- * Files go out by sendfile without TLS. With TLS libevent would map them as a
- * whole, so they are fed in blocks, in order with what else is written.
+ * Files are fed in blocks, in order with what else is written. libevent's way
+ * maps them as a whole when TLS is on, and waits for ever, with sendfile, for
+ * the rest of a file that is shorter than it was.
  */
 #include <assert.h>
 #include <errno.h>
@@ -34,8 +35,8 @@
 enum {
 	READ_ONCE = 64 * 1024,
 	WRITE_ONCE = 256 * 1024,
-	BLOCK = 64 * 1024,		/* of a file, with TLS */
-	OUT_LOW = 64 * 1024,		/* with TLS, feed below this, */
+	BLOCK = 64 * 1024,		/* of a file */
+	OUT_LOW = 64 * 1024,		/* feed below this, */
 	OUT_HIGH = 256 * 1024,		/* up to that */
 };
 
@@ -167,9 +168,14 @@ static void on_idle(void *arg)
 
 /* ---- the step and its parts ---- */
 
+static bool is_shaking_hands(const struct conn *c)
+{
+	return c->is_tls && c->next_ssl == NULL && !SSL_is_init_finished(bufferevent_openssl_get_ssl(c->bev));
+}
+
 static void set_reading(struct conn *c)
 {
-	bool want = is_live(c) && !c->eof && !c->finishing && c->next_ssl == NULL &&
+	bool want = is_live(c) && !c->eof && (!c->finishing || is_shaking_hands(c)) && c->next_ssl == NULL &&
 	    evbuffer_get_length(input(c)) < c->settings.max_input;
 	bool has = (bufferevent_get_enabled(c->bev) & EV_READ) != 0;
 
@@ -456,17 +462,13 @@ void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t len)
 {
 	if (!is_live(c) || len == 0) {
 		close(fd);
-	} else if (c->is_tls) {
-		struct chunk *k = add_chunk(c);
-
-		k->fd = fd;
-		k->offset = offset;
-		k->len = len;
-	} else if (evbuffer_add_file(output(c), fd, (ev_off_t)offset, (ev_off_t)len) < 0) {
-		close(fd);
-		fail(c, "cannot send a file");
-		timer_set(c->kick, 0);
+		return;
 	}
+	struct chunk *k = add_chunk(c);
+
+	k->fd = fd;
+	k->offset = offset;
+	k->len = len;
 }
 
 size_t conn_unsent(const struct conn *c)
@@ -525,7 +527,7 @@ static void discard_kernel_input(struct conn *c)
 
 void conn_start_tls(struct conn *c, struct tls *t)
 {
-	assert(!c->is_tls);
+	assert(!c->is_tls && TAILQ_EMPTY(&c->queue));
 	if (!is_live(c))
 		return;
 	c->is_tls = true;

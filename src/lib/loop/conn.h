@@ -53,6 +53,7 @@ void conn_set_idle(struct conn *, int64_t ms);
 /*
  * Speak TLS from now on as the server: after what waits to go out has gone.
  * Input that came before the handshake is discarded (RFC 3207 section 4.2).
+ * Once, and not while a file is on its way.
  */
 void conn_start_tls(struct conn *, struct tls *);
 bool conn_is_tls(const struct conn *);

@@ -24,3 +24,8 @@ check_PROGRAMS += tests/unit/test_loop_threads
 tests_unit_test_loop_threads_SOURCES = tests/unit/test_loop_threads.c tests/unit/turns.h tests/unit/unit.h
 tests_unit_test_loop_threads_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_loop_threads_LDADD = $(LIB_LOOP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_loop_conn
+tests_unit_test_loop_conn_SOURCES = tests/unit/test_loop_conn.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_loop_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_loop_conn_LDADD = $(LIB_LOOP) $(CHECK_LIBS)
