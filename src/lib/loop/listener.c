@@ -125,9 +125,13 @@ static int find_inherited(const struct sock_address *a)
 	return -1;
 }
 
-/* A socket file nobody listens on is left over from a crash. */
-static bool is_stale(const struct sock_address *a)
+/* A socket nobody listens on is left over from a crash. (connect() refuses other files with the same error.) */
+static bool is_stale(const struct sock_address *a, const char *path)
 {
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -146,7 +150,9 @@ static int bind_unix(int fd, const struct sock_address *a, const char *path)
 		return -1;
 	if (bind(fd, (const struct sockaddr *)&a->storage, a->len) == 0)
 		return 0;
-	if (errno != EADDRINUSE || !is_stale(a)) {
+	if (errno != EADDRINUSE)
+		return -1;
+	if (!is_stale(a, path)) {
 		errno = EADDRINUSE;
 		return -1;
 	}

@@ -29,3 +29,13 @@ check_PROGRAMS += tests/unit/test_loop_conn
 tests_unit_test_loop_conn_SOURCES = tests/unit/test_loop_conn.c tests/unit/turns.h tests/unit/unit.h
 tests_unit_test_loop_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_loop_conn_LDADD = $(LIB_LOOP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_loop_tls
+tests_unit_test_loop_tls_SOURCES = tests/unit/test_loop_tls.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_loop_tls_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_test_loop_tls_LDADD = $(LIB_LOOP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_loop_listener
+tests_unit_test_loop_listener_SOURCES = tests/unit/test_loop_listener.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_loop_listener_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_loop_listener_LDADD = $(LIB_LOOP) $(CHECK_LIBS)
