@@ -14,6 +14,14 @@ src_app_courier_libcourier_a_SOURCES = \
 	src/app/courier/sent.c \
 	src/app/courier/state.h
 
+noinst_LIBRARIES += src/app/control/libcommands.a
+src_app_control_libcommands_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+src_app_control_libcommands_a_SOURCES = \
+	src/app/control/commands.c \
+	src/app/control/commands.h \
+	src/app/control/listing.c \
+	src/app/control/listing.h
+
 sbin_PROGRAMS += p2pmta
 p2pmta_SOURCES = \
 	src/app/daemon/main.c \
@@ -21,5 +29,5 @@ p2pmta_SOURCES = \
 	src/app/daemon/selftest.h \
 	src/app/daemon/wiring.c \
 	src/app/daemon/wiring.h
-p2pmta_LDADD = src/app/control/libcontrol.a src/app/courier/libcourier.a src/way/imap/libimap.a src/way/smtp/libsmtp.a \
+p2pmta_LDADD = src/app/control/libcommands.a src/app/control/libcontrol.a src/app/courier/libcourier.a src/way/imap/libimap.a src/way/smtp/libsmtp.a \
 	src/way/libway.a src/app/daemon/libsettings.a $(LIB_ALL) $(CONFUSE_LIBS) $(JANSSON_LIBS)

@@ -247,9 +247,7 @@ static void run_stop(void *arg, uint64_t request, const json_t *args)
 	struct commands *c = arg;
 
 	(void)args;
-	control_answer(c->control, request, json_object());
-	control_flush(c->control);
-	c->parts.stop(c->parts.arg);
+	control_answer_last(c->control, request, json_object(), c->parts.stop, c->parts.arg);
 }
 
 struct commands *commands_start(const struct commands_parts *parts, const char *socket, struct err *e)

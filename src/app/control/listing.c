@@ -1,6 +1,7 @@
-/* Times are texts of protocol.md section 3; "" stands for never. Text of others (a subject) goes out as valid UTF-8. */
+/* Times are texts of protocol.md section 3; "" stands for never. */
 #include <talloc.h>
 
+#include "app/control/control.h"
 #include "app/control/listing.h"
 #include "lib/base/clock.h"
 
@@ -13,23 +14,6 @@ static json_t *print_time(int64_t s)
 	return json_string(text);
 }
 
-/* json_string() refuses what is not UTF-8: then each odd octet becomes '?'. */
-static json_t *print_text(const char *text)
-{
-	json_t *j = json_string(text);
-
-	if (j != NULL)
-		return j;
-	char *plain = talloc_strdup(NULL, text);
-
-	for (char *p = plain; *p != '\0'; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	j = json_string(plain);
-	talloc_free(plain);
-	return j;
-}
-
 static json_t *print_history(struct store *store, const void *ctx, uint64_t rcpt)
 {
 	json_t *list = json_array();
@@ -38,14 +22,14 @@ static json_t *print_history(struct store *store, const void *ctx, uint64_t rcpt
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_pack("{s:o, s:o}", "at", print_time(events[i].at_ms / 1000), "text",
-		    print_text(events[i].text)));
+		    control_text(events[i].text)));
 	return list;
 }
 
 static json_t *print_rcpt(struct store *store, const struct rcpt *r, bool history)
 {
 	json_t *j = json_pack("{s:s, s:s, s:o, s:o}", "address", r->address, "state", rcpt_state_name(r->state), "since",
-	    print_time(r->since_ms / 1000), "reason", print_text(r->reason));
+	    print_time(r->since_ms / 1000), "reason", control_text(r->reason));
 
 	if (history)
 		json_object_set_new(j, "history", print_history(store, r, r->id));
@@ -69,8 +53,8 @@ json_t *listing_letter(struct store *store, uint64_t id, bool history)
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, print_rcpt(store, rcpts[i], history));
-	j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", print_text(l->message_id),
-	    "subject", print_text(l->subject), "size", (json_int_t)l->size, "hash", hash, "submitted",
+	j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", control_text(l->message_id),
+	    "subject", control_text(l->subject), "size", (json_int_t)l->size, "hash", hash, "submitted",
 	    print_time(l->submitted_ms / 1000), "recipients", list);
 out:
 	talloc_free(ctx);
