@@ -12,3 +12,8 @@ src_lib_http_libhttp_a_SOURCES = \
 	src/lib/http/server.c \
 	src/lib/http/server.h \
 	src/lib/http/transfer.c
+
+check_PROGRAMS += tests/unit/test_http_server
+tests_unit_test_http_server_SOURCES = tests/unit/test_http_server.c tests/unit/unit.h
+tests_unit_test_http_server_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_http_server_LDADD = $(LIB_HTTP) $(CHECK_LIBS)
