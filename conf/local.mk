@@ -1,5 +1,5 @@
 systemduserunit_DATA = conf/p2pmta.service
-EXTRA_DIST += conf/p2pmta.service.in
+EXTRA_DIST += conf/p2pmta.service.in conf/p2pmta.conf
 CLEANFILES += conf/p2pmta.service
 
 conf/p2pmta.service: conf/p2pmta.service.in Makefile

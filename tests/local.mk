@@ -4,7 +4,7 @@ EXTRA_DIST += tests/unit/unit.h tests/layers tests/sizes tests/fuzz/README tests
 check_LIBRARIES += tests/fuzz/libreplay.a
 tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 
-dist_check_SCRIPTS += tests/check-layers tests/check-sizes tests/check-checks
+dist_check_SCRIPTS += tests/check-layers tests/check-sizes tests/check-options tests/check-checks
 
 # What whole daemons are tested with.
 EXTRA_DIST += tests/peers/README tests/peers/run tests/peers/peers.py tests/peers/wire.py tests/peers/scene.py \

@@ -210,6 +210,31 @@ START_TEST(files)
 }
 END_TEST
 
+/* conf/p2pmta.conf as it is, and with every key taken out of its comment, is what the defaults are. */
+START_TEST(example)
+{
+	const char *top = getenv("srcdir");
+	struct settings *s = settings_load(NULL, mem_printf(NULL, "%s/conf/p2pmta.conf", top ? top : "."), &e);
+	struct bytes text;
+
+	ck_assert_msg(s, "%s", e.text);
+	ck_assert_msg(files_get(s, s->file, 1 << 16, &text, &e) == OK, "%s", e.text);
+	char *all = mem_strdup(s, (const char *)text.data);
+	for (char *c = all; *c; c++)
+		if (*c == '#' && c[1] != ' ' && c[1] != '\n')
+			*c = ' ';
+	struct settings *t = settings_parse(s, s->file, all, &e);
+	ck_assert(!t && strstr(e.text, "group home: master is missing"));
+	char *master = strstr(all, "master = \"\"");
+	t = settings_parse(s, s->file, mem_printf(s, "%.*smaster = \"alice@home\"%s", (int)(master - all), all, master + 11), &e);
+	ck_assert_msg(t, "%s", e.text);
+	ck_assert_str_eq(t->state, s->state);
+	ck_assert_uint_eq(t->smtp.max_size, s->smtp.max_size);
+	ck_assert_str_eq(t->log.to, s->log.to);
+	talloc_free(s);
+}
+END_TEST
+
 /* RFC 7914 section 11. */
 START_TEST(pbkdf2_vector)
 {
@@ -228,6 +253,7 @@ UNIT_SUITE("settings")
 	UNIT(defaults);
 	UNIT(everything_given);
 	UNIT(files);
+	UNIT(example);
 	UNIT(pbkdf2_vector);
 }
 UNIT_END

@@ -13,3 +13,7 @@ check_PROGRAMS += tests/unit/test_settings
 tests_unit_test_settings_SOURCES = tests/unit/test_settings.c tests/unit/unit.h
 tests_unit_test_settings_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_settings_LDADD = $(LIB_SETTINGS) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_settings
+tests_fuzz_fuzz_settings_SOURCES = tests/fuzz/fuzz_settings.c
+tests_fuzz_fuzz_settings_LDADD = $(FUZZ_MAIN) $(LIB_SETTINGS)
