@@ -17,7 +17,7 @@
 #include "lib/mime/tree.h"
 
 enum {
-	OUT_MAX = 64 * 1024 * 1024,
+	OUT_MAX = 16 * 1024 * 1024,
 	QUOTED_MAX = 1000,
 	LANGUAGES_MAX = 100,
 };
