@@ -11,3 +11,15 @@ src_way_smtp_libsmtp_a_SOURCES = \
 	src/way/smtp/smtp.h \
 	src/way/smtp/submit.c
 EXTRA_DIST += src/way/smtp/README
+
+LIB_SMTP = src/way/smtp/libsmtp.a $(LIB_MIME) $(LIB_LOOP) $(LIB_MAIL)
+
+check_PROGRAMS += tests/unit/test_smtp_data
+tests_unit_test_smtp_data_SOURCES = tests/unit/test_smtp_data.c tests/unit/unit.h
+tests_unit_test_smtp_data_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_smtp_data_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_smtp_session
+tests_unit_test_smtp_session_SOURCES = tests/unit/test_smtp_session.c tests/unit/unit.h
+tests_unit_test_smtp_session_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_smtp_session_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
