@@ -23,3 +23,9 @@ check_PROGRAMS += tests/unit/test_smtp_session
 tests_unit_test_smtp_session_SOURCES = tests/unit/test_smtp_session.c tests/unit/unit.h
 tests_unit_test_smtp_session_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_smtp_session_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_smtp_data tests/fuzz/fuzz_smtp_session
+tests_fuzz_fuzz_smtp_data_SOURCES = tests/fuzz/fuzz_smtp_data.c
+tests_fuzz_fuzz_smtp_data_LDADD = $(FUZZ_MAIN) $(LIB_SMTP)
+tests_fuzz_fuzz_smtp_session_SOURCES = tests/fuzz/fuzz_smtp_session.c
+tests_fuzz_fuzz_smtp_session_LDADD = $(FUZZ_MAIN) $(LIB_SMTP)

@@ -1,0 +1,162 @@
+/*
+ * The real session over a socket pair, on the real loop, pool and disk. The
+ * first octet: bit 0 logs in and begins DATA before the input, bits 1 and 2
+ * say how a submission is answered. Nothing may stay: no session, no file.
+ */
+#include <dirent.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/files.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "way/smtp/session.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* "\0a\0b" */
+#define LOGIN "EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<alice@home>\r\nRCPT TO:<bob@home>\r\nDATA\r\n"
+
+enum { INPUT_MAX = 65536 };
+
+static struct {
+	struct loop *loop;
+	struct pool *pool;
+	struct smtp *smtp;
+	struct watch *watch;
+	enum outcome outcome;
+	int fd;
+	const uint8_t *rest;
+	size_t n_rest;
+	char dir[64];
+} f;
+
+static bool login(void *arg, const char *user, const char *password)
+{
+	(void)arg;
+	return strcmp(user, "a") == 0 && strcmp(password, "b") == 0;
+}
+
+static void submit(void *arg, const struct smtp_submission *m, uint64_t ticket)
+{
+	struct stat st;
+	char *path = files_fanout(NULL, f.dir, m->digest);
+
+	(void)arg;
+	if (stat(path, &st) < 0 || (uint64_t)st.st_size != m->size || m->n_recipients == 0)
+		abort();
+	files_drop(path);
+	talloc_free(path);
+	smtp_submit_done(f.smtp, ticket, f.outcome, "because");
+}
+
+static void on_turn(void *arg)
+{
+	(void)arg;
+	if (f.smtp->n_sessions == 0)
+		loop_stop(f.loop);
+}
+
+static void send_rest(void)
+{
+	ssize_t n = send(f.fd, f.rest, f.n_rest, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n > 0) {
+		f.rest += n;
+		f.n_rest -= (size_t)n;
+	}
+	if (f.n_rest == 0)
+		shutdown(f.fd, SHUT_WR);
+}
+
+static void on_client(void *arg, int fd, unsigned events)
+{
+	char in[65536];
+
+	(void)arg;
+	if (events & WATCH_WRITE)
+		send_rest();
+	if ((events & WATCH_READ) && recv(fd, in, sizeof(in), MSG_DONTWAIT) == 0)
+		f.n_rest = 0;
+	watch_set(f.watch, f.n_rest > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
+}
+
+static void stop(void)
+{
+	smtp_stop(&f.smtp);
+	pool_free(&f.pool);
+	loop_free(&f.loop);
+	char command[128];
+	snprintf(command, sizeof(command), "rm -r '%s'", f.dir);
+	(void)!system(command);
+}
+
+static void start(void)
+{
+	static const struct smtp_hooks hooks = { .login = login, .submit = submit };
+	struct err e;
+
+	strcpy(f.dir, "/dev/shm/p2pmta-fuzz.XXXXXX");
+	if (!mkdtemp(f.dir)) {
+		strcpy(f.dir, "/tmp/p2pmta-fuzz.XXXXXX");
+		if (!mkdtemp(f.dir))
+			abort();
+	}
+	log_open("/dev/null", LOG_LEVEL_ERR);
+	const struct smtp_settings set = {
+		.max_size = 50000, .max_recipients = 5, .address = "alice@home", .spool = f.dir, .auth_delay_ms = 1,
+	};
+	f.loop = loop_new(&e);
+	f.pool = pool_new(f.loop, 2, &e);
+	f.smtp = smtp_start(f.loop, f.pool, &set, &hooks, &e);
+	loop_on_turn(f.loop, on_turn, NULL);
+	atexit(stop);
+}
+
+static void check_no_tmp(void)
+{
+	DIR *d = opendir(f.dir);
+
+	for (struct dirent *entry; (entry = readdir(d));)
+		if (strncmp(entry->d_name, "tmp.", 4) == 0)
+			abort();
+	closedir(d);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const enum outcome outcomes[] = { OK, RETRY, REJECT, OK };
+	static const char begin[] = LOGIN;
+	uint8_t in[sizeof(begin) + INPUT_MAX];
+	int pair[2];
+	size_t n = 0;
+
+	if (size == 0 || size > INPUT_MAX)
+		return 0;
+	if (!f.loop)
+		start();
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		abort();
+	if (data[0] & 1) {
+		memcpy(in, begin, sizeof(begin) - 1);
+		n = sizeof(begin) - 1;
+	}
+	memcpy(in + n, data + 1, size - 1);
+	f.outcome = outcomes[(data[0] >> 1) & 3];
+	f.fd = pair[0];
+	f.rest = in;
+	f.n_rest = n + size - 1;
+	f.watch = watch_new(f.loop, f.fd, on_client, NULL);
+	watch_set(f.watch, WATCH_READ | WATCH_WRITE);
+	smtp_session_new(f.smtp, pair[1]);
+	loop_run(f.loop);
+	watch_free(&f.watch);
+	close(f.fd);
+	check_no_tmp();
+	return 0;
+}
