@@ -29,3 +29,4 @@ tests_fuzz_fuzz_smtp_data_SOURCES = tests/fuzz/fuzz_smtp_data.c
 tests_fuzz_fuzz_smtp_data_LDADD = $(FUZZ_MAIN) $(LIB_SMTP)
 tests_fuzz_fuzz_smtp_session_SOURCES = tests/fuzz/fuzz_smtp_session.c
 tests_fuzz_fuzz_smtp_session_LDADD = $(FUZZ_MAIN) $(LIB_SMTP)
+EXTRA_DIST += tests/fuzz/smtp_data.dict tests/fuzz/smtp_session.dict
