@@ -43,3 +43,8 @@ tests_unit_test_base_files_LDADD = $(LIB_BASE) $(CHECK_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_base
 tests_fuzz_fuzz_base_SOURCES = tests/fuzz/fuzz_base.c
 tests_fuzz_fuzz_base_LDADD = $(FUZZ_MAIN) $(LIB_BASE)
+
+check_PROGRAMS += tests/unit/test_hostport
+tests_unit_test_hostport_SOURCES = tests/unit/test_hostport.c tests/unit/unit.h
+tests_unit_test_hostport_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_hostport_LDADD = $(LIB_BASE) $(CHECK_LIBS)

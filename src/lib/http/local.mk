@@ -17,3 +17,17 @@ check_PROGRAMS += tests/unit/test_http_server
 tests_unit_test_http_server_SOURCES = tests/unit/test_http_server.c tests/unit/unit.h
 tests_unit_test_http_server_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_http_server_LDADD = $(LIB_HTTP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_http_pure
+tests_unit_test_http_pure_SOURCES = tests/unit/test_http_pure.c tests/unit/unit.h
+tests_unit_test_http_pure_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_http_pure_LDADD = $(LIB_HTTP) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_http
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c
+tests_fuzz_fuzz_http_LDADD = $(FUZZ_MAIN) $(LIB_HTTP)
+
+check_PROGRAMS += tests/unit/test_http_client
+tests_unit_test_http_client_SOURCES = tests/unit/test_http_client.c tests/unit/unit.h
+tests_unit_test_http_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_http_client_LDADD = $(LIB_HTTP) $(CHECK_LIBS)

@@ -181,10 +181,10 @@ static void on_timer(void *arg)
 	see_upload(t);
 	int64_t now = clock_mono_ms();
 	if (t->call.total_ms && now - t->begin_ms >= t->call.total_ms) {
-		snprintf(t->text, sizeof(t->text), "not done after %lld s", (long long)t->call.total_ms / 1000);
+		snprintf(t->text, sizeof(t->text), "not done after %g s", (double)t->call.total_ms / 1000);
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
 	} else if (t->call.quiet_ms && now - t->last_ms >= t->call.quiet_ms) {
-		snprintf(t->text, sizeof(t->text), "no octet for %lld s", (long long)t->call.quiet_ms / 1000);
+		snprintf(t->text, sizeof(t->text), "no octet for %g s", (double)t->call.quiet_ms / 1000);
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
 	} else {
 		timer_next(t);
@@ -319,6 +319,8 @@ static void say_curl(struct http_transfer *t, CURLcode res)
 		snprintf(t->text, size, "connection to %s broke off", t->address);
 	else if (res == CURLE_GOT_NOTHING)
 		snprintf(t->text, size, "%s hung up without an answer", t->address);
+	else if (res == CURLE_LOGIN_DENIED)
+		snprintf(t->text, size, "a user name in the URL is not used");
 	else if (res == CURLE_UNSUPPORTED_PROTOCOL)
 		snprintf(t->text, size, "only http and https can be used");
 	else
