@@ -214,9 +214,11 @@ END_TEST
 START_TEST(example)
 {
 	const char *top = getenv("srcdir");
-	struct settings *s = settings_load(NULL, mem_printf(NULL, "%s/conf/p2pmta.conf", top ? top : "."), &e);
+	char *path = mem_printf(NULL, "%s/conf/p2pmta.conf", top ? top : ".");
+	struct settings *s = settings_load(NULL, path, &e);
 	struct bytes text;
 
+	talloc_free(path);
 	ck_assert_msg(s, "%s", e.text);
 	ck_assert_msg(files_get(s, s->file, 1 << 16, &text, &e) == OK, "%s", e.text);
 	char *all = mem_strdup(s, (const char *)text.data);

@@ -221,10 +221,24 @@ void commands_pull_done(struct commands *c, uint64_t ticket, enum outcome res, c
 		control_refuse(c->control, request, CONTROL_REFUSED, text);
 }
 
+static unsigned trace_mask(const json_t *words)
+{
+	static const struct { const char *name; enum trace bit; } traces[] = {
+		{ "smtp", TRACE_SMTP }, { "imap", TRACE_IMAP }, { "http", TRACE_HTTP }, { "dht", TRACE_DHT },
+	};
+	unsigned mask = 0;
+
+	for (size_t i = 0; i < json_array_size(words); i++)
+		for (size_t j = 0; j < sizeof(traces) / sizeof(traces[0]); j++)
+			if (strcmp(json_string_value(json_array_get(words, i)), traces[j].name) == 0)
+				mask |= traces[j].bit;
+	return mask;
+}
+
 static void run_trace(void *arg, uint64_t request, const json_t *args)
 {
 	struct commands *c = arg;
-	unsigned mask = (unsigned)json_integer_value(json_object_get(args, "mask"));
+	unsigned mask = trace_mask(json_object_get(args, "what"));
 
 	trace_set(json_is_true(json_object_get(args, "on")) ? trace_get() | mask : trace_get() & ~mask);
 	control_answer(c->control, request, json_pack("{s:i}", "mask", (int)trace_get()));

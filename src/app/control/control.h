@@ -27,7 +27,7 @@ enum control_command {
 	CONTROL_CANCEL,		/* id: positive integer, addresses: array of normal addresses, may be absent (all) */
 	CONTROL_CONTACTS,	/* - */
 	CONTROL_PULL,		/* uid: positive integer (of INBOX); absent: all */
-	CONTROL_VERIFY,		/* address; fpr: 40 upper-case hex, may be absent (the one in sight) */
+	CONTROL_VERIFY,		/* address; fpr: 40 upper-case hex, may be absent (the pinned one) */
 	CONTROL_FORGET,		/* address */
 	CONTROL_TRACE,		/* what: array of "smtp", "imap", "http", "dht"; on: boolean */
 	CONTROL_RELOAD,		/* - */

@@ -138,13 +138,13 @@ static const struct command {
 	{ "pull", "UID | --all", "pull bodies now", "UID is that of a message in INBOX.\n", 1, 1, CONTROL_PULL, pack_pull, show_pull, NULL },
 	{ "contacts", "", "who is known, and how well", "Addresses with fingerprint and trust.\n", 0, 0, CONTROL_CONTACTS, pack_none, show_contacts, NULL },
 	{ "verify", "ADDRESS [FPR]", "trust a key that was compared",
-	  "Without FPR: show it. With FPR: it was compared with its owner; it is pinned as verified.\n", 1, 11, CONTROL_VERIFY, pack_verify,
+	  "The key was compared with its owner: pin it as verified. FPR may be left out when\ncontacts shows only one.\n", 1, 11, CONTROL_VERIFY, pack_verify,
 	  show_contact, NULL },
 	{ "forget", "ADDRESS", "forget a key", "The next key in sight is pinned on first use.\n", 1, 1, CONTROL_FORGET, pack_address, show_nothing, NULL },
 	{ "trace", "WHAT[,WHAT]... on|off", "log protocol dialogues", "WHAT is smtp, imap, http or dht. Secrets are masked.\n", 2, 2, CONTROL_TRACE,
 	  pack_trace, show_nothing, NULL },
 	{ "password", "[--stdin]", "make a new password", password_help, 0, ANY, -1, NULL, NULL, password_run },
-	{ "reload", "", "read p2pmta.conf again", "The same as SIGHUP.\n", 0, 0, CONTROL_RELOAD, pack_none, show_nothing, NULL },
+	{ "reload", "", "read p2pmta.conf again", "The same as SIGHUP.\n", 0, 0, CONTROL_RELOAD, pack_none, show_note, NULL },
 	{ "stop", "", "stop the daemon", "The same as SIGTERM.\n", 0, 0, CONTROL_STOP, pack_none, show_nothing, NULL },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

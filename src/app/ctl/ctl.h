@@ -32,6 +32,7 @@ void show_cancel(const json_t *);
 void show_contacts(const json_t *);
 void show_contact(const json_t *);
 void show_pull(const json_t *);
+void show_note(const json_t *);
 /* Text without control characters, cut to so many columns (0: not), to standard output. */
 void show_text(const char *, unsigned columns);
 

@@ -209,3 +209,9 @@ void show_pull(const json_t *r)
 	else
 		line("Pulled.");
 }
+
+void show_note(const json_t *r)
+{
+	if (*text_of(r, "note"))
+		line("%s", text_of(r, "note"));
+}

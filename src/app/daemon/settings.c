@@ -130,6 +130,7 @@ static void print_keys(const char *section, char *out, size_t size)
 		snprintf(out + n, size - n, ", smtp {}, imap {}, outbox {}, dht {}, group NAME {}, policy {}, queue {}, control {}, log {}");
 }
 
+__attribute__((format(printf, 2, 0)))
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	char text[200], keys[200];
