@@ -12,10 +12,10 @@
 
 /* A good ns, field by field; a case replaces, adds or drops one. */
 static const char *const ns_fields[] = {
-	"P2pMTA: ns/1", "From: alice@home", "To: bob@home", "Hash: " HEX64, "Sealed-Size: 1234", "Size: 1000",
-	"Digest: " HEX64, "Key: " B64, "Secret: " B64, "Issued: 2026-11-01T00:00:00Z",
+	"P2pMTA: ns/1", "From: alice@home", "To: bob@home", ("Hash: " HEX64), "Sealed-Size: 1234", "Size: 1000",
+	("Digest: " HEX64), ("Key: " B64), ("Secret: " B64), "Issued: 2026-11-01T00:00:00Z",
 	"Expires: 2026-12-01T00:00:00Z", "Url: http://127.0.0.1:4180", "Group: home", "Sender-Key: AAEC",
-	"Contact-Secret: " B64, "Parts: 5/1 6/0",
+	("Contact-Secret: " B64), "Parts: 5/1 6/0",
 };
 static const char *const peer_fields[] = {
 	"P2pMTA: peer/1", "Address: alice@home", "Key: AAEC", "Issued: 2026-11-01T00:00:00Z",
@@ -23,7 +23,7 @@ static const char *const peer_fields[] = {
 	"Url: http://127.0.0.1:4180", "Group: home", "Stamp: 18", "Tls-Pin: abc", "Accepts: ns/1 m/1",
 };
 static const char *const head_fields[] = {
-	"P2pMTA: head/1", "Hash: " HEX64, "Parts: 5/1 6/0", "Skeleton-Size: 4", "Piece-Size: 1048576",
+	"P2pMTA: head/1", ("Hash: " HEX64), "Parts: 5/1 6/0", "Skeleton-Size: 4", "Piece-Size: 1048576",
 };
 
 /* "Name: ..." replaces the field of that name, "-Name:" drops it, "+..." adds a line. */

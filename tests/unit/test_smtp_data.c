@@ -201,7 +201,7 @@ END_TEST
 static const struct { const char *name, *in, *message_id, *subject; } field_cases[] = {
 	{ "missing", F "\r\n" END, "<I>", "" },
 	{ "there", F "Message-ID: <x@y>\r\nSubject: a b\r\n\r\n" END, "<x@y>", "a b" },
-	{ "folded", F "Message-ID:\r\n <x@y>\r\nSubject: a\r\n  b\r\n\r\n" END, "<x@y>", "a b" },
+	{ "folded", F "Message-ID:\r\n <x@y>\r\nSubject: a\r\n b\r\n\r\n" END, "<x@y>", "a b" },
 	{ "empty", F "Message-ID:\r\nSubject:\r\n\r\n" END, "", "" },
 	{ "in the body", F "\r\nSubject: x\r\n" END, "<I>", "" },
 	{ "nothing", END, "<I>", "" },
