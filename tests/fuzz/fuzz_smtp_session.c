@@ -58,7 +58,7 @@ static void submit(void *arg, const struct smtp_submission *m, uint64_t ticket)
 static void on_turn(void *arg)
 {
 	(void)arg;
-	if (f.smtp->n_sessions == 0)
+	if (f.smtp->n_sessions == 0 && LIST_EMPTY(&f.smtp->anchor->jobs))
 		loop_stop(f.loop);
 }
 
