@@ -33,7 +33,8 @@ class Scene(unittest.TestCase):
             self.net.start()
 
     def _end(self):
-        failed = not self._outcome.success
+        result = self._outcome.result
+        failed = any(t is self for t, _ in result.failures + result.errors)
         wrong = self.net.close()
         if self.wire:
             self.wire.close()

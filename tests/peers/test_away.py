@@ -18,7 +18,8 @@ class Away(Scene):
         self.bob.stop()
         second = letter(self.alice, self.bob, "second", "are you there?\r\n")
         self.alice.send(self.bob, second)
-        until(lambda: self.alice.states()["bob@home"] == "notified", "the notice is in the DHT")
+        # With bob away there is nobody else in the DHT who could take the notice.
+        until(lambda: self.alice.states()["bob@home"] in ("offered", "notified"), "it is on offer")
         self.alice.restart(P2PMTA_CLOCK_OFFSET=HOUR // 2)
         self.alice.restart(P2PMTA_CLOCK_OFFSET=HOUR)
         self.bob.start(P2PMTA_CLOCK_OFFSET=HOUR)
@@ -52,6 +53,29 @@ class Away(Scene):
         with self.bob.imap() as c:
             self.assertEqual(c.untagged_responses["UIDVALIDITY"], validity)
         self.assertEqual(self.bob.wait_body(uid), m)
+        self.alice.wait_empty()
+
+
+class Three(Scene):
+    """A third peer keeps the DHT alive while alice and bob are never up together."""
+    names = ("carol", "alice", "bob")
+
+    def test_notice_waits_in_the_dht(self):
+        first = letter(self.alice, self.bob, "first", "hello\r\n")
+        self.alice.send(self.bob, first)
+        self.bob.wait_body(self.bob.wait_mail(1)[0])
+        self.alice.wait_empty()
+        self.bob.stop()
+        second = letter(self.alice, self.bob, "second", "are you there?\r\n")
+        self.alice.send(self.bob, second)
+        until(lambda: self.alice.states()["bob@home"] == "notified", "the notice is in the DHT")
+        self.alice.kill()
+        self.bob.start()
+        uid = self.bob.wait_mail(2, seconds=90)[-1]
+        with self.assertRaisesRegex(ImapNo, r"\[UNAVAILABLE\]"):
+            self.bob.body(uid)
+        self.alice.start()
+        self.assertEqual(self.bob.wait_body(uid), second)
         self.alice.wait_empty()
 
 

@@ -1,11 +1,14 @@
 """Mail clients of other people's making: swaks, curl and mutt (Python's own are everywhere else)."""
+import fcntl
 import os
 import pty
 import select
+import shutil
+import struct
 import subprocess
+import termios
 import time
 import unittest
-import shutil
 
 from peers import until, SLOW, Timeout
 from scene import Scene, letter
@@ -23,6 +26,7 @@ def on_terminal(command, env, seconds):
     """Run a full-screen program on a terminal of its own, deaf to what it draws."""
     pid, fd = pty.fork()
     if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         os.execvpe(command[0], command, env)
     deadline = time.monotonic() + seconds * SLOW
     drawn = b""
@@ -65,15 +69,23 @@ class Clients(Scene):
             self.assertEqual(self.bob.body(uid).rstrip(b"\r\n"), m.rstrip(b"\r\n"))
         self.alice.wait_empty()
 
-    @needs("swaks")
-    def test_swaks_over_tls(self):
-        m = letter(self.alice, self.bob, "by swaks, TLS", "inside\r\n")
-        path = self.write("swaks.eml", m.replace(b"\r\n", b"\n"))
-        run("swaks", "--server", "127.0.0.1", "--port", str(self.alice.smtp_port), "--tls", "--auth", "PLAIN",
-            "--auth-user", self.alice.user, "--auth-password", self.alice.password, "--from", self.alice.address,
-            "--to", self.bob.address, "--data", "@" + path)
+    @needs("curl")
+    def test_curl_over_tls(self):
+        """STARTTLS at both doors, with the certificate that init made."""
+        m = letter(self.alice, self.bob, "by curl, TLS", "inside\r\n")
+        path = self.write("tls.eml", m)
+        run("curl", "-sS", "--ssl-reqd", "--cacert", self.certificate(self.alice), "--url",
+            "smtp://localhost:%d" % self.alice.smtp_port, "-4", "--user", "%s:%s" % (self.alice.user, self.alice.password),
+            "--mail-from", self.alice.address, "--mail-rcpt", self.bob.address, "--upload-file", path)
         [uid] = self.bob.wait_mail(1)
-        self.assertEqual(self.bob.body(uid).rstrip(b"\r\n"), m.rstrip(b"\r\n"))
+        got = run("curl", "-sS", "--ssl-reqd", "--cacert", self.certificate(self.bob), "--url",
+                  "imap://localhost:%d/INBOX;UID=%d" % (self.bob.imap_port, uid), "-4",
+                  "--user", "%s:%s" % (self.bob.user, self.bob.password))
+        self.assertEqual(got, m)
+
+    @staticmethod
+    def certificate(peer):
+        return os.path.join(os.path.dirname(peer.config), "tls.crt")
 
     @needs("curl")
     def test_curl(self):
@@ -97,10 +109,11 @@ class Clients(Scene):
         """mutt sends, leaves its copy in Sent, and at the other end reads over IMAP."""
         env = dict(os.environ, TERM="xterm", HOME=self.net.dir, LC_ALL="C.UTF-8")
         send_rc = self.write("send.rc", (
-            'set from="%s" realname="" use_from=yes envelope_from=yes ssl_starttls=no\n'
+            'set from="%s" realname="" use_from=yes envelope_from=yes\n'
+            'set ssl_force_tls=yes certificate_file="%s"\n'
             'set smtp_url="smtp://%s@127.0.0.1:%d" smtp_pass="%s" smtp_authenticators="plain"\n'
             'set folder="imap://%s@127.0.0.1:%d/" imap_pass="%s" record="+Sent" copy=yes\n' % (
-                self.alice.address, self.alice.user.replace("@", "%40"), self.alice.smtp_port, self.alice.password,
+                self.alice.address, self.certificate(self.alice), self.alice.user.replace("@", "%40"), self.alice.smtp_port, self.alice.password,
                 self.alice.user.replace("@", "%40"), self.alice.imap_port, self.alice.password)).encode())
         attachment = self.write("menu.txt", b"soup\nsalad\n")
         # Long enough for quoted-printable, 8-bit, and a line that begins with a dot.
@@ -113,9 +126,9 @@ class Clients(Scene):
         [copy] = until(lambda: self.alice.uids("Sent"), "mutt's copy in Sent")
         box = os.path.join(self.net.dir, "read.mbox")
         read_rc = self.write("read.rc", (
-            'set imap_pass="%s" ssl_starttls=no mbox_type=mbox confirmappend=no confirmcreate=no copy=no quit=yes\n'
-            'set mail_check=1 delete=no move=no wait_key=no\n'
-            'push "<first-entry><copy-message>%s<enter><exit>"\n' % (self.bob.password, box)).encode())
+            'set imap_pass="%s" ssl_force_tls=no ssl_starttls=no mbox_type=mbox confirmappend=no confirmcreate=no\n'
+            'set copy=no quit=yes mail_check=1 delete=no move=no wait_key=no\n'
+            'push "<first-entry><copy-message><kill-line>%s<enter><exit>"\n' % (self.bob.password, box)).encode())
         status, drawn = on_terminal(["mutt", "-F", read_rc, "-f", "imap://%s@127.0.0.1:%d/INBOX" % (
             self.bob.user.replace("@", "%40"), self.bob.imap_port)], env, 60)
         self.assertEqual(status, 0, drawn[-1000:])
