@@ -94,11 +94,18 @@ static const char *print_span(long long s, char out[32])
 	return out;
 }
 
+static const char *plural(long long n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static void show_place(const char *label, const json_t *place)
 {
 	char octets[32];
 
-	line("%-13s%lld messages, %s", label, number_of(place, "messages"), print_octets(number_of(place, "bytes"), octets));
+	long long n = number_of(place, "messages");
+
+	line("%-13s%lld message%s, %s", label, n, plural(n), print_octets(number_of(place, "bytes"), octets));
 }
 
 static void show_group(const json_t *g)
@@ -109,20 +116,21 @@ static void show_group(const json_t *g)
 void show_status(const json_t *r)
 {
 	const json_t *dht = json_object_get(r, "dht"), *group;
+	long long n_nodes = number_of(dht, "nodes"), spool = number_of(r, "spool"), unpulled = number_of(r, "unpulled");
 	char span[32];
 	size_t i;
 
 	line("%-13s%s", "address", text_of(r, "address"));
 	line("%-13s%s", "fingerprint", text_of(r, "fingerprint"));
 	line("%-13sp2pMTA %s, up %s", "version", text_of(r, "version"), print_span(number_of(r, "uptime_s"), span));
-	line("%-13s%s, %lld nodes known", "DHT", json_is_true(json_object_get(dht, "ready")) ? "connected" : "not connected",
-	    number_of(dht, "nodes"));
+	line("%-13s%s, %lld node%s known", "DHT", json_is_true(json_object_get(dht, "ready")) ? "connected" : "not connected",
+	    n_nodes, plural(n_nodes));
 	if (json_object_get(r, "reachable"))
 		line("%-13s%s", "reachable", json_is_true(json_object_get(r, "reachable")) ? "yes" : "no");
-	line("%-13s%lld messages", "spool", number_of(r, "spool"));
+	line("%-13s%lld message%s", "spool", spool, plural(spool));
 	show_place("outbox", json_object_get(r, "outbox"));
 	show_place("replicas", json_object_get(r, "replicas"));
-	line("%-13s%lld messages whose body is not here", "unpulled", number_of(r, "unpulled"));
+	line("%-13s%lld message%s whose body is not here", "unpulled", unpulled, plural(unpulled));
 	json_array_foreach(json_object_get(r, "groups"), i, group)
 		show_group(group);
 }
@@ -204,8 +212,10 @@ void show_contact(const json_t *r)
 
 void show_pull(const json_t *r)
 {
+	long long n = number_of(r, "pulling");
+
 	if (json_is_integer(json_object_get(r, "pulling")))
-		line("%lld bodies are being pulled.", number_of(r, "pulling"));
+		line(n == 1 ? "%lld body is being pulled." : "%lld bodies are being pulled.", n);
 	else
 		line("Pulled.");
 }

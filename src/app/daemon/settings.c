@@ -2,9 +2,10 @@
  * THE option table of p2pmta.conf, and how its rows become struct settings.
  * libConfuse reads the file; every value reaches us as text in a callback
  * while libConfuse still knows the line, is checked against its row there,
- * and stored afterwards. Two things libConfuse lets pass: a section that is
- * still open at the end of the file (we append a key that only the top level
- * knows), and its error hook takes no argument (hence `reading`).
+ * and stored afterwards. Three things about libConfuse 3.3: it miscounts lines
+ * behind comments (we blank them first); it lets a section pass that is still
+ * open at the end of the file (we append a key that only the top level knows);
+ * and its error hook takes no argument (hence `reading`).
  */
 #include <assert.h>
 #include <confuse.h>
@@ -466,10 +467,11 @@ struct settings *settings_parse(const void *ctx, const char *name, const char *t
 	reading.name = name;
 	reading.err = e;
 	reading.failed = false;
-	if (cfg_parse_buf(cfg, marked) != CFG_SUCCESS)
+	int open_line = value_blank_comments(marked);
+	if (open_line)
+		report(open_line, "a comment is not closed; */ is missing");
+	else if (cfg_parse_buf(cfg, marked) != CFG_SUCCESS)
 		report(cfg->line, "cannot be read; p2pmta.conf(5) shows how it is written");
-	else if (!cfg_size(cfg, end_mark))
-		report(cfg->line - 1, "a comment is not closed; */ is missing");
 	if (!reading.failed) {
 		store_all(s, cfg);
 		check_all(s, cfg);

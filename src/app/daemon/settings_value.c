@@ -154,3 +154,61 @@ bool value_is_fpr(const char *s)
 {
 	return strlen(s) == 40 && strspn(s, "0123456789ABCDEF") == 40;
 }
+
+/* After a text in quotes that begins at s; the text's end when it does not end. */
+static char *skip_quoted(char *s)
+{
+	char quote = *s++;
+
+	for (; *s; s++) {
+		if (*s == quote)
+			return s + 1;
+		if (*s == '\\' && s[1])
+			s++;
+	}
+	return s;
+}
+
+/* After the comment that begins at s, which is blanked; NULL when it does not end. */
+static char *blank(char *s)
+{
+	bool block = *s == '/' && s[1] == '*';
+	char *end;
+
+	if (block)
+		end = strstr(s + 2, "*/");
+	else
+		end = s + strcspn(s, "\n");
+	if (!end)
+		return NULL;
+	end += block ? 2 : 0;
+	for (; s < end; s++)
+		if (*s != '\n')
+			*s = ' ';
+	return end;
+}
+
+int value_blank_comments(char *text)
+{
+	bool word_begins = true;
+
+	for (char *s = text; *s;) {
+		if (*s == '"' || *s == '\'') {
+			s = skip_quoted(s);
+			word_begins = true;
+		} else if (*s == '#' || (word_begins && *s == '/' && (s[1] == '/' || s[1] == '*'))) {
+			char *end = blank(s);
+			if (!end) {
+				int line = 1;
+				while (s-- > text)
+					line += *s == '\n';
+				return line;
+			}
+			s = end;
+		} else {
+			word_begins = strchr(" \t\r\n={}()+,", *s) != NULL;
+			s++;
+		}
+	}
+	return 0;
+}

@@ -1,6 +1,6 @@
 #ifndef DAEMON_SETTINGS_VALUE_H
 #define DAEMON_SETTINGS_VALUE_H
-/* Values of p2pmta.conf as text, and what they mean. Pure; any thread. */
+/* p2pmta.conf as text: values, what they mean, and comments. Pure; any thread. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,5 +17,12 @@ bool value_is_hostport(const char *, bool any_port);
 /* "http://HOST[:PORT][/PATH]" or https, at most LIMIT_URL octets. */
 bool value_is_url(const char *);
 bool value_is_fpr(const char *);
+
+/*
+ * Comments (#, and where a word could begin //, and from slash-star to
+ * star-slash) become spaces, line ends stay: libConfuse miscounts lines behind
+ * comments. 0, or the line of a comment that does not end.
+ */
+int value_blank_comments(char *text);
 
 #endif
