@@ -33,7 +33,7 @@ check-asan:
 	$(srcdir)/tests/variant build-asan "--enable-sanitizer=address,undefined CFLAGS='-O1 -g'" check check-peers
 
 check-tsan:
-	$(srcdir)/tests/variant build-tsan "--enable-sanitizer=thread CFLAGS='-O1 -g'" check check-peers
+	TSAN_OPTIONS="suppressions=$(abs_srcdir)/tests/tsan.supp $$TSAN_OPTIONS" $(srcdir)/tests/variant build-tsan "--enable-sanitizer=thread CFLAGS='-O1 -g'" check check-peers
 
 check-fuzz:
 	$(srcdir)/tests/variant build-fuzz "--enable-fuzz --enable-sanitizer=address,undefined CC=clang CFLAGS='-O1 -g'" run-fuzz

@@ -306,8 +306,7 @@ START_TEST(free_stops_renewal)
 	await(&e.n_done, 1);
 	ck_assert_uint_eq(e.seen[0], 1);
 	ck_assert_uint_eq(e.seen[1], 0);
-	ck_assert_uint_eq(e.seen[2], 0);
-	ck_assert_uint_eq(p.n_done, 2);
+	ck_assert_uint_eq(p.n_done, 2);		/* the hasty one never tells */
 	dht_put_free(&kept);
 	dht_free(&c);
 	dht_free(&a);

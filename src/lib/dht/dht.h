@@ -23,6 +23,7 @@ struct dht_settings {
 	bool discovery;			/* find nodes in the LAN */
 };
 
+/* Early in the life of the process: OpenDHT uses select(), so its sockets must be among the first 1,024 descriptors. */
 struct dht *dht_new(struct loop *, const struct dht_settings *, struct err *);
 /*
  * Stops all puts, listens and gets (their handles are gone with it, nothing is called any more). Waits up to 2 s
@@ -44,15 +45,19 @@ bool dht_is_ready(const struct dht *);
  * until dht_put_free(); after that storage nodes forget within ten minutes.
  * done (may be NULL) tells once whether somebody stored it, never from inside
  * this call. What nobody stored is put again by itself when a node comes. At
- * most LIMIT_DHT_VALUE - 512 octets. Own listens and gets hear it at once, also without any other node.
+ * most LIMIT_DHT_VALUE - 512 octets. Own listens and gets hear it at once,
+ * also without any other node.
  */
 struct dht_put;
 struct dht_put *dht_put_new(struct dht *, const char *key, struct bytes value, void (*done)(void *arg, bool ok), void *arg);
 void dht_put_free(struct dht_put **);
-/* Put the octets again now (somebody says he cannot find them). Listeners that know them hear nothing. */
+/* Put the octets again now (somebody cannot find them). Listeners that know them hear nothing. */
 void dht_put_again(struct dht_put *);
 
-/* Each value under key, as it appears; the same octets may come more than once. value is borrowed. heard is never called from inside dht_listen_new(). */
+/*
+ * Each value under key, as it appears; the same octets may come more than once. value is borrowed. heard is never
+ * called from inside dht_listen_new(). Two listens of one key cost twice: the caller shares.
+ */
 struct dht_listen;
 struct dht_listen *dht_listen_new(struct dht *, const char *key, void (*heard)(void *arg, struct bytes value), void *arg);
 void dht_listen_free(struct dht_listen **);
