@@ -53,10 +53,10 @@ struct dht {
 	struct door *values;		/* what strangers say: bounded */
 	struct door *own;		/* ends of our own operations: as many as we began */
 	struct dht_nodes *nodes;
-	LIST_HEAD(, hook) hooks;
-	LIST_HEAD(, dht_put) puts;
-	LIST_HEAD(, dht_listen) listens;
-	LIST_HEAD(, dht_get) gets;
+	LIST_HEAD(hook_list, hook) hooks;
+	LIST_HEAD(put_list, dht_put) puts;
+	LIST_HEAD(listen_list, dht_listen) listens;
+	LIST_HEAD(get_list, dht_get) gets;
 	atomic_size_t octets;		/* waiting in the door of values */
 
 	pthread_mutex_t lock;		/* for n_putting */

@@ -15,8 +15,8 @@ struct http_client {
 	char *user_agent;
 	struct http_network *nets;
 	size_t n_nets;
-	TAILQ_HEAD(, http_transfer) transfers;
-	LIST_HEAD(, sock) socks;
+	TAILQ_HEAD(transfer_list, http_transfer) transfers;
+	LIST_HEAD(sock_list, sock) socks;
 	bool in_curl;				/* no handle may be added or removed now */
 };
 
