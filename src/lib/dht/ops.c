@@ -121,7 +121,6 @@ struct dht_put *dht_put_new(struct dht *dht, const char *key, struct bytes value
     void (*done)(void *arg, bool ok), void *arg)
 {
 	struct dht_put *p = mem_zero(NULL, struct dht_put);
-	struct dht_listen *l;
 
 	assert(value.len > 0 && value.len <= LIMIT_DHT_VALUE - 512);
 	p->dht = dht;
@@ -131,7 +130,7 @@ struct dht_put *dht_put_new(struct dht *dht, const char *key, struct bytes value
 	p->done = done;
 	p->arg = arg;
 	LIST_INSERT_HEAD(&dht->puts, p, entry);
-	LIST_FOREACH(l, &dht->listens, entry) {
+	for (struct dht_listen *l = LIST_FIRST(&dht->listens); l; l = LIST_NEXT(l, entry)) {
 		if (same_key(&l->key, &p->key))
 			hook_echo(l->hook, p->octets);
 	}
@@ -166,9 +165,7 @@ void dht_put_again(struct dht_put *p)
 
 void ops_put_again(struct dht *dht)
 {
-	struct dht_put *p;
-
-	LIST_FOREACH(p, &dht->puts, entry) {
+	for (struct dht_put *p = LIST_FIRST(&dht->puts); p; p = LIST_NEXT(p, entry)) {
 		if (!p->hook && !p->stored)
 			put_send(p);
 	}
@@ -176,9 +173,7 @@ void ops_put_again(struct dht *dht)
 
 bool ops_putting(const struct dht *dht)
 {
-	const struct dht_put *p;
-
-	LIST_FOREACH(p, &dht->puts, entry) {
+	for (const struct dht_put *p = LIST_FIRST(&dht->puts); p; p = LIST_NEXT(p, entry)) {
 		if (p->hook && !p->doomed)
 			return true;
 	}
@@ -212,9 +207,7 @@ static const struct hook_type listen_type = {
 /* What we put ourselves under this key. */
 static void echo_puts(struct dht *dht, const dht_infohash *key, struct hook *h)
 {
-	struct dht_put *p;
-
-	LIST_FOREACH(p, &dht->puts, entry) {
+	for (struct dht_put *p = LIST_FIRST(&dht->puts); p; p = LIST_NEXT(p, entry)) {
 		if (!p->doomed && same_key(key, &p->key))
 			hook_echo(h, p->octets);
 	}
