@@ -126,12 +126,13 @@ class Clients(Scene):
         [copy] = until(lambda: self.alice.uids("Sent"), "mutt's copy in Sent")
         box = os.path.join(self.net.dir, "read.mbox")
         read_rc = self.write("read.rc", (
-            'set imap_pass="%s" ssl_force_tls=no ssl_starttls=no mbox_type=mbox confirmappend=no confirmcreate=no\n'
+            'set folder="%s" imap_pass="%s" ssl_force_tls=no ssl_starttls=no mbox_type=mbox confirmappend=no confirmcreate=no\n'
             'set copy=no quit=yes mail_check=1 delete=no move=no wait_key=no\n'
-            'push "<first-entry><copy-message><kill-line>%s<enter><exit>"\n' % (self.bob.password, box)).encode())
+            'push "<first-entry><copy-message><kill-line>%s<enter><exit>"\n' % (self.net.dir, self.bob.password, box)).encode())
         status, drawn = on_terminal(["mutt", "-F", read_rc, "-f", "imap://%s@127.0.0.1:%d/INBOX" % (
             self.bob.user.replace("@", "%40"), self.bob.imap_port)], env, 60)
         self.assertEqual(status, 0, drawn[-1000:])
+        self.assertTrue(os.path.exists(box), drawn[-3000:])
         with open(box, "rb") as f:
             saved = f.read()
         self.assertIn(b"Subject: by mutt", saved)
