@@ -292,8 +292,8 @@ class Peer:
         try:
             until(empty, "", seconds)
         except Timeout:
-            raise Timeout("%s: outbox does not empty: %s, queue %s, files %s" % (
-                self.name, self.status(), self.queue(), self.outbox_files())) from None
+            raise Timeout("%s: outbox does not empty: %s, %s, %s" % (
+                self.name, self.status(), self.queue()[:3], self.outbox_files()[:3])) from None
 
     def open_files(self):
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
