@@ -73,7 +73,7 @@ static void make_bench(void)
 	    "eval \"$S --export-secret-keys carol@home\" > $T/carol.sec && eval \"$S --export $TO\" > /dev/null; "
 	    "eval \"$GPG --homedir $B --batch -q --import\" < $T/rsa.pub && eval \"$GPG --homedir $B --batch -q --import\" < $T/carol.pub && "
 	    "$GPG --homedir $B --export $TO | $GPG --homedir $C --batch -q --import && "
-	    "head -c 99000 /dev/zero | tr '\\0' x | fold -w 66 > $T/text");
+	    "head -c 90000 /dev/zero | tr '\\0' x | fold -w 66 > $T/text");
 }
 
 static void make_peers(void)
