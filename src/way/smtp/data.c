@@ -155,7 +155,8 @@ static void end_header(struct data *d, bool is_block)
 	look_at_header(d, &h);
 	if (h.is_record)
 		spoil(d, DATA_RECORD);
-	if (h.has_field && (h.n_from != 1 || !h.is_own))
+	/* Receivers demand it of every message (p2pmta-protocol(7), Trust), so one without is refused here. */
+	if (h.n_from != 1 || !h.is_own)
 		spoil(d, DATA_FROM);
 	if (!h.has_date)
 		put_field(d, "Date", d->set.date);
