@@ -28,7 +28,7 @@ struct control {
 	struct control_hooks hooks;
 	uint64_t last_request;
 	unsigned n_askers;
-	LIST_HEAD(, asker) askers;
+	LIST_HEAD(asker_list, asker) askers;
 	/* control_answer_last() */
 	struct asker *last;
 	struct timer *last_timer;
