@@ -12,6 +12,7 @@
 #include "app/courier/state.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/mail/addr.h"
 #include "way/seal/seal.h"
 
 /* A skeleton up to this leaves room for everything else in an ns of 4 KiB, also with RSA keys. */
@@ -276,6 +277,31 @@ static void on_submitted(void *arg, bool durable)
 	talloc_free(s);
 }
 
+/* A peer gets one copy, however many of its +tags are named; below ctx. */
+static const char **each_peer_once(const void *ctx, const struct courier_submission *sub, size_t *n_out)
+{
+	const char **peers = talloc_zero_array(ctx, const char *, sub->n_recipients);
+	struct member { UT_hash_handle hh; char address[LIMIT_ADDRESS + 1]; } *seen = NULL, *m;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sub->n_recipients; i++) {
+		char address[LIMIT_ADDRESS + 1];
+
+		if (addr_parse_base(sub->recipients[i], address) < 0)
+			continue;
+		HASH_FIND_STR(seen, address, m);
+		if (m != NULL)
+			continue;
+		m = talloc_zero(ctx, struct member);
+		memcpy(m->address, address, sizeof(m->address));
+		HASH_ADD_STR(seen, address, m);
+		peers[n++] = m->address;
+	}
+	HASH_CLEAR(hh, seen);
+	*n_out = n;
+	return peers;
+}
+
 void courier_submit(struct courier *c, const struct courier_submission *sub, uint64_t ticket)
 {
 	struct submitting *s = talloc_zero(NULL, struct submitting);
@@ -288,11 +314,14 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	memcpy(content.digest, sub->digest, sizeof(content.digest));
 	store_content_add(c->parts.store, &content);
 	l.content = content.id;
-	store_letter_add(c->parts.store, &l, sub->recipients, sub->n_recipients);
+	size_t n;
+	const char **peers = each_peer_once(s, sub, &n);
+
+	store_letter_add(c->parts.store, &l, peers, n);
 	s->courier = c;
 	s->ticket = ticket;
 	s->letter = l.id;
 	log_info("letter=%llu state=accepted size=%llu recipients=%zu", (unsigned long long)l.id,
-	    (unsigned long long)sub->size, sub->n_recipients);
+	    (unsigned long long)sub->size, n);
 	store_when_durable(c->parts.store, on_submitted, s);
 }

@@ -21,20 +21,23 @@ struct job {
 	STAILQ_ENTRY(job) next;
 	struct pool_job what;
 	void *arg;
+	enum pool_lane lane;
 };
 
 STAILQ_HEAD(job_list, job);
 
 struct pool {
-	pthread_mutex_t lock;		/* for the next three */
+	pthread_mutex_t lock;		/* for the next four */
 	struct job_list lanes[N_LANES];
 	size_t n_waiting;
+	unsigned n_bulk;		/* bulk jobs that run */
 	bool stop;
 
 	pthread_cond_t more;
 	struct door *door;
 	pthread_t *threads;
 	unsigned n_threads;
+	unsigned n_workers;		/* one less: so many run bulk jobs at most, and a person never waits for them */
 };
 
 static void done_job(void *arg)
@@ -53,23 +56,41 @@ static void drop_job(void *arg)
 	talloc_free(j);
 }
 
+/* What may run now; under the lock. */
+static struct job *take_job(struct pool *p)
+{
+	struct job *j = STAILQ_FIRST(&p->lanes[POOL_SOON]);
+
+	if (j == NULL && p->n_bulk < p->n_workers)
+		j = STAILQ_FIRST(&p->lanes[POOL_BULK]);
+	if (j == NULL)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&p->lanes[j->lane], next);
+	p->n_bulk += j->lane == POOL_BULK;
+	p->n_waiting--;
+	return j;
+}
+
 /* The next job, or NULL at the end. */
 static struct job *wait_for_job(struct pool *p)
 {
-	struct job *j = NULL;
+	struct job *j;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->stop && p->n_waiting == 0)
+	while ((j = p->stop ? NULL : take_job(p)) == NULL && !p->stop)
 		pthread_cond_wait(&p->more, &p->lock);
-	for (int i = 0; !p->stop && j == NULL && i < N_LANES; i++) {
-		j = STAILQ_FIRST(&p->lanes[i]);
-		if (j != NULL)
-			STAILQ_REMOVE_HEAD(&p->lanes[i], next);
-	}
-	if (j != NULL)
-		p->n_waiting--;
 	pthread_mutex_unlock(&p->lock);
 	return j;
+}
+
+static void job_ended(struct pool *p, const struct job *j)
+{
+	if (j->lane != POOL_BULK)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->n_bulk--;
+	pthread_cond_signal(&p->more);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void *worker_main(void *arg)
@@ -79,6 +100,7 @@ static void *worker_main(void *arg)
 
 	while ((j = wait_for_job(p)) != NULL) {
 		j->what.work(j->arg);
+		job_ended(p, j);
 
 		bool sent = post_send(p->door, done_job, drop_job, j);
 
@@ -130,8 +152,9 @@ struct pool *pool_new(struct loop *l, unsigned n_workers, struct err *e)
 	for (int i = 0; i < N_LANES; i++)
 		STAILQ_INIT(&p->lanes[i]);
 	p->door = door;
-	p->threads = mem_array(p, pthread_t, n_workers);
-	while (p->n_threads < n_workers) {
+	p->n_workers = n_workers;
+	p->threads = mem_array(p, pthread_t, n_workers + 1);
+	while (p->n_threads < n_workers + 1) {
 		if (start_worker(p) < 0) {
 			err_sys(e, "start a worker");
 			pool_free(&p);
@@ -173,6 +196,7 @@ void pool_submit(struct pool *p, enum pool_lane lane, const struct pool_job *wha
 
 	j->what = *what;
 	j->arg = arg;
+	j->lane = lane;
 	pthread_mutex_lock(&p->lock);
 	STAILQ_INSERT_TAIL(&p->lanes[lane], j, next);
 	p->n_waiting++;
@@ -182,7 +206,7 @@ void pool_submit(struct pool *p, enum pool_lane lane, const struct pool_job *wha
 
 unsigned pool_workers(const struct pool *p)
 {
-	return p->n_threads;
+	return p->n_workers;
 }
 
 size_t pool_waiting(const struct pool *cp)

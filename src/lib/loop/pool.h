@@ -5,7 +5,8 @@
  * A job is work(arg) on a worker, then done(arg) on the loop. arg carries
  * copies and ids, never a session pointer; it is its own top-level talloc
  * context (talloc is not safe across threads below one parent).
- * POOL_SOON jobs (a person waits) go before POOL_BULK jobs.
+ * POOL_SOON jobs (a person waits) go before POOL_BULK jobs, and have a worker
+ * more: bulk jobs never occupy all.
  */
 #include <stddef.h>
 
