@@ -11,6 +11,7 @@
  *	pull MODE MS		what a pull does from now on: ok, retry, reject, never
  *	withdraw MODE		what the Outbox answers: ok, reject
  *	pulls			how many pulls, how many forgotten
+ *	wait PULLS FORGOTTEN	answers when there were so many
  *	expunge MAILBOX UID	as by somebody else
  *	keyword MAILBOX UID NAME	set by somebody else
  *	quit
@@ -54,6 +55,8 @@ struct host {
 	char pull_mode[16], withdraw_mode[16];
 	int pull_ms;
 	unsigned pulls, forgotten;
+	bool is_waited_for;
+	unsigned wait_pulls, wait_forgotten;
 	char line[4096];
 	size_t len;
 };
@@ -119,6 +122,15 @@ static void bring(struct host *h, uint64_t id)
 
 /* ---- hooks ---- */
 
+static void answer_wait(struct host *h)
+{
+	if (!h->is_waited_for || h->pulls < h->wait_pulls || h->forgotten < h->wait_forgotten)
+		return;
+	h->is_waited_for = false;
+	printf("ok\n");
+	fflush(stdout);
+}
+
 static void drop_wish(struct host *h, struct wish *w)
 {
 	for (struct wish **p = &h->wishes; *p; p = &(*p)->next) {
@@ -158,6 +170,7 @@ static void pull(void *arg, uint64_t content, uint64_t ticket)
 	w->timer = timer_new(h->loop, grant, w);
 	if (strcmp(h->pull_mode, "never") != 0)
 		timer_set(w->timer, h->pull_ms);
+	answer_wait(h);
 }
 
 static void pull_forget(void *arg, uint64_t ticket)
@@ -165,6 +178,7 @@ static void pull_forget(void *arg, uint64_t ticket)
 	struct host *h = (struct host *)arg;
 
 	h->forgotten++;
+	answer_wait(h);
 	for (struct wish *w = h->wishes; w; w = w->next) {
 		if (w->ticket == ticket) {
 			drop_wish(h, w);
@@ -243,6 +257,12 @@ static void command(struct host *h, char *line)
 		printf("ok %u %u\n", h->pulls, h->forgotten);
 		fflush(stdout);
 		return;
+	} else if (strcmp(word[0], "wait") == 0 && word[2]) {
+		h->is_waited_for = true;
+		h->wait_pulls = (unsigned)atoi(word[1]);
+		h->wait_forgotten = (unsigned)atoi(word[2]);
+		answer_wait(h);
+		return;
 	} else if (strcmp(word[0], "quit") == 0) {
 		loop_stop(h->loop);
 	} else {
@@ -319,7 +339,8 @@ int main(int argc, char **argv)
 	printf("port %u\n", imap_port(h.imap));
 	fflush(stdout);
 	loop_run(h.loop);
-	fprintf(stderr, "longest turn %lld ms\n", (long long)loop_take_longest_ms(h.loop));
+	if (getenv("IMAP_HOST_DEBUG"))
+		fprintf(stderr, "longest turn %lld ms\n", (long long)loop_take_longest_ms(h.loop));
 	watch_free(&input);
 	imap_stop(&h.imap);
 	pool_free(&h.pool);

@@ -32,3 +32,22 @@ LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_LOOP) $(LIB_BAS
 noinst_PROGRAMS += tests/unit/imap_host
 tests_unit_imap_host_SOURCES = tests/unit/imap_host.c
 tests_unit_imap_host_LDADD = $(LIB_IMAP)
+
+IMAP_TESTS = tests/unit/test_imap_parser tests/unit/test_imap_words
+check_PROGRAMS += $(IMAP_TESTS)
+tests_unit_test_imap_parser_SOURCES = tests/unit/test_imap_parser.c tests/unit/unit.h
+tests_unit_test_imap_parser_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_imap_parser_LDADD = $(LIB_IMAP) $(CHECK_LIBS)
+tests_unit_test_imap_words_SOURCES = tests/unit/test_imap_words.c tests/unit/unit.h
+tests_unit_test_imap_words_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_imap_words_LDADD = $(LIB_IMAP) $(CHECK_LIBS)
+check_PROGRAMS += tests/unit/test_imap_session
+tests_unit_test_imap_session_SOURCES = tests/unit/test_imap_session.c tests/unit/imap_scenes.h tests/unit/unit.h
+tests_unit_test_imap_session_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_imap_session_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_imap_parser tests/fuzz/fuzz_imap_session
+tests_fuzz_fuzz_imap_parser_SOURCES = tests/fuzz/fuzz_imap_parser.c
+tests_fuzz_fuzz_imap_parser_LDADD = $(FUZZ_MAIN) $(LIB_IMAP)
+tests_fuzz_fuzz_imap_session_SOURCES = tests/fuzz/fuzz_imap_session.c
+tests_fuzz_fuzz_imap_session_LDADD = $(FUZZ_MAIN) $(LIB_IMAP)

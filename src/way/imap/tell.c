@@ -101,6 +101,11 @@ static void tell_expunged(struct imap_session *s, const struct mailbox *box)
 			imap_send(s, "* %zu EXPUNGE", kept + 1);
 	}
 	v->n = kept;
+	kept = 0;
+	for (size_t i = 0; i < v->n_recent; i++)
+		if (imap_view_index(v, v->recent[i]) < v->n)
+			v->recent[kept++] = v->recent[i];
+	v->n_recent = kept;
 	v->has_expunged = false;
 }
 

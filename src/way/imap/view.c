@@ -31,6 +31,9 @@ size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box
 	if (recent && !v->read_only)
 		store_message_clear_recent(st, box);
 	v->has_added = false;
+	/* What is new is told by EXISTS, not by its flags. */
+	if (!v->has_changed)
+		v->modseq = box->modseq;
 	return v->n - before;
 }
 
