@@ -1,6 +1,4 @@
 /* Octets of a client: any cut into pieces gives the same commands; what they ask for is parsed without harm. */
-#include <config.h>
-
 #include <stdlib.h>
 
 #include "lib/base/bytes.h"

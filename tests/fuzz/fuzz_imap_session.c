@@ -3,8 +3,6 @@
  * it is, ends with a server that still answers. One store for all runs; it
  * has messages that are here and one whose body is not.
  */
-#include <config.h>
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,4 @@
 /* Octets to commands: every row is fed whole and octet by octet, and must come out the same. */
-#include <config.h>
-
 #include "lib/base/bytes.h"
 #include "lib/base/mem.h"
 #include "unit/unit.h"

@@ -12,8 +12,6 @@
  *	H command	for the host; MSG and BIG are files
  *	R1 MSG		the next line announces a literal, which is this file
  */
-#include <config.h>
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>

@@ -1,6 +1,4 @@
 /* Sets, names, dates, FETCH items, search keys, folding: pure parsers, a table each. */
-#include <config.h>
-
 #include <strings.h>
 
 #include "lib/base/mem.h"
