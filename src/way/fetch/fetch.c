@@ -12,6 +12,7 @@
 #include <talloc.h>
 #include <uthash.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/files.h"
 #include "lib/base/log.h"
@@ -40,6 +41,7 @@ struct pull {
 	bool full;			/* our disk, not their fault */
 	bool opening;			/* on a worker */
 	bool forgotten;
+	int64_t begun_ms, arrived_ms;
 	struct timer *soon;
 	struct fetch_result result;
 	struct err err;
@@ -111,6 +113,9 @@ static void open_done(void *arg)
 {
 	struct pull *p = arg;
 
+	log_debug("notice=%llu octets=%llu transfer_ms=%lld open_ms=%lld", (unsigned long long)p->key.id,
+	    (unsigned long long)p->octets, (long long)(p->arrived_ms - p->begun_ms),
+	    (long long)(clock_mono_ms() - p->arrived_ms));
 	if (p->forgotten)
 		pull_free(p);
 	else
@@ -133,6 +138,7 @@ static void open_later(struct pull *p)
 	static const struct pool_job job = { open_work, open_done, open_drop };
 
 	p->opening = true;
+	p->arrived_ms = clock_mono_ms();
 	pool_submit(p->fetch->parts.pool, POOL_SOON, &job, p);
 }
 
@@ -254,6 +260,7 @@ static void pull_start(struct fetch *f, const struct fetch_order *order, bool he
 	p->order.urls = NULL;
 	p->fd = -1;
 	p->digest = digest_new(p);
+	p->begun_ms = clock_mono_ms();
 	p->head = head ? buf_new(p, LIMIT_HEAD) : NULL;
 	p->soon = timer_new(f->parts.loop, on_soon, p);
 	HASH_ADD(hh, f->pulls, key, sizeof(p->key), p);

@@ -19,18 +19,33 @@
 
 /* gpg's zlib pays for text; above this it only costs time (protocol.md section 2). */
 #define COMPRESS_BELOW MIB(1)
+#define EAT_STEP MIB(4)
 
 /* Octets that pass through: a file on one side, a digest over them. */
 struct flow {
 	int fd;
-	struct digest *digest;
+	struct digest *digest;		/* NULL: not taken */
 	struct mime_scan *scan;		/* NULL: not scanned */
 	struct packets *framing;	/* NULL: not checked */
 	struct err *err;		/* of the framing */
 	uint64_t octets;
+	bool eat;			/* give back the disk of what was read */
+	uint64_t eaten;
 	int error;			/* errno of a failed read or write */
 	bool misframed;
 };
+
+/*
+ * A pull needs room for the message once, not twice: what gpg has taken of m'
+ * goes while m is written. Where the file system cannot do that, it just stays.
+ */
+static void eat(struct flow *f)
+{
+	if (!f->eat || f->octets - f->eaten < EAT_STEP)
+		return;
+	fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)f->eaten, (off_t)(f->octets - f->eaten));
+	f->eaten = f->octets;
+}
 
 static ssize_t flow_read(void *arg, void *buf, size_t len)
 {
@@ -41,7 +56,8 @@ static ssize_t flow_read(void *arg, void *buf, size_t len)
 		f->error = errno;
 		return -1;
 	}
-	digest_add(f->digest, buf, (size_t)n);
+	if (f->digest != NULL)
+		digest_add(f->digest, buf, (size_t)n);
 	if (f->scan != NULL)
 		mime_scan_feed(f->scan, bytes_of(buf, (size_t)n));
 	if (f->framing != NULL && packets_feed(f->framing, bytes_of(buf, (size_t)n), f->err) < 0) {
@@ -49,6 +65,7 @@ static ssize_t flow_read(void *arg, void *buf, size_t len)
 		return -1;
 	}
 	f->octets += (uint64_t)n;
+	eat(f);
 	return n;
 }
 
@@ -284,12 +301,12 @@ enum outcome unseal_work(const void *ctx, const struct unseal_order *o, struct m
 	char *tmp = NULL;
 	enum outcome res = RETRY;
 
-	in.digest = digest_new(ctx);
 	in.framing = packets_new(ctx, PACKETS_SEALED);
 	in.err = e;
 	out.digest = digest_new(ctx);
 	out.scan = mime_scan_new(ctx);
-	in.fd = open(o->sealed_path, O_RDONLY | O_CLOEXEC);
+	in.eat = true;
+	in.fd = open(o->sealed_path, O_RDWR | O_CLOEXEC);
 	if (in.fd < 0) {
 		err_sys(e, "open %s", o->sealed_path);
 		goto out;

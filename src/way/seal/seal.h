@@ -38,7 +38,7 @@ enum outcome seal_work(const void *ctx, const struct seal_order *, struct sealed
 
 struct unseal_order {
 	struct pgp *pgp;
-	const char *sealed_path;	/* m', hash checked by the caller */
+	const char *sealed_path;	/* m', hash checked by the caller; eaten while it is read */
 	const char *dir;		/* where the file with m is made */
 	const uint8_t *key;		/* K */
 	const char *fpr;		/* who must have signed it */
