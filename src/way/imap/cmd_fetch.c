@@ -150,21 +150,12 @@ static bool see(struct imap_session *s, const struct fetch *f, struct mailbox *b
 	return true;
 }
 
-static void send_message(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
+static void send_items(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
 {
 	struct mailbox *box = imap_box(s);
 	const struct message *m = store_message_find(box, s->view->uids[index]);
 	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS };
-	bool left_out = false, worth = false, by_uid = s->cmd->verb->flags & BY_UID;
-
-	for (size_t i = 0; i < f->what.n; i++) {
-		bool sent = is_sent(&f->what.atts[i], b);
-
-		left_out |= !sent;
-		worth |= sent && f->what.atts[i].item != ITEM_UID;
-	}
-	if (left_out && !worth)
-		return;
+	bool by_uid = s->cmd->verb->flags & BY_UID;
 	bool newly = see(s, f, box, m, b);
 
 	m = store_message_find(box, s->view->uids[index]);
@@ -190,6 +181,32 @@ static void send_message(struct imap_session *s, const struct fetch *f, size_t i
 		send_item(s, &f->what.atts[i], m, b);
 	}
 	buf_adds(s->out, ")\r\n");
+}
+
+/* The trace says that a message was sent, not what is in it. */
+static void send_message(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
+{
+	bool left_out = false, worth = false;
+
+	for (size_t i = 0; i < f->what.n; i++) {
+		bool sent = is_sent(&f->what.atts[i], b);
+
+		left_out |= !sent;
+		worth |= sent && f->what.atts[i].item != ITEM_UID;
+	}
+	if (left_out && !worth)
+		return;
+	if (!imap_is_traced()) {
+		send_items(s, f, index, b);
+		return;
+	}
+	imap_flush(s);
+	s->is_private = true;
+	send_items(s, f, index, b);
+	if (!s->ending)
+		imap_flush(s);
+	s->is_private = false;
+	imap_trace(s, "* %zu FETCH (...)", index + 1);
 }
 
 /* false: it waits for a pull. */

@@ -33,17 +33,35 @@ enum {
 
 /* ---- output ---- */
 
+bool imap_is_traced(void)
+{
+	return trace_get() & TRACE_IMAP;
+}
+
 static void trace(const struct imap_session *s, char dir, const char *data, size_t len)
 {
-	if (trace_get() & TRACE_IMAP)
+	if (imap_is_traced())
 		trace_line(TRACE_IMAP, (unsigned long)s->id, dir, data, len);
+}
+
+void imap_trace(const struct imap_session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	char *text = mem_vprintf(NULL, fmt, ap);
+
+	va_end(ap);
+	trace(s, '>', text, strlen(text));
+	talloc_free(text);
 }
 
 void imap_flush(struct imap_session *s)
 {
 	if (s->out->len == 0)
 		return;
-	trace(s, '>', s->out->data, s->out->len);
+	if (!s->is_private)
+		trace(s, '>', s->out->data, s->out->len);
 	conn_write(s->conn, s->out->data, s->out->len);
 	if (s->out->size > OUT_KEEP) {
 		talloc_free(s->out);
@@ -217,19 +235,19 @@ static void on_wait(void *arg)
 
 /* ---- input ---- */
 
-/* What a trace shows of a command: all but passwords. */
+/* What a trace shows of a command: not passwords, not what is searched for. */
 static void trace_cmd(const struct imap_session *s, const struct imap_cmd *c)
 {
-	if (!(trace_get() & TRACE_IMAP))
+	if (!imap_is_traced())
 		return;
 	struct buf *b = buf_new(NULL, 900);
-	bool secret = c->verb && c->verb->flags & IN_START;
+	bool secret = !c->verb || c->verb->flags & IN_START || c->verb->run == imap_cmd_search;
 
 	buf_addf(b, "%s %s", c->tag, c->verb ? c->verb->name : "?");
 	for (size_t i = 0; i < c->n_args && !b->overflow; i++) {
 		const struct imap_arg *a = &c->args[i];
 
-		if (secret && i > 0)
+		if (secret)
 			buf_adds(b, " ***");
 		else if (a->kind == IMAP_LIST)
 			buf_addf(b, " (%zu items)", a->n_args);

@@ -70,6 +70,7 @@ struct imap_session {
 	struct timer *turn, *wait;	/* next slice; delays and progress */
 	void (*on_wait)(struct imap_session *);
 	bool authed, ending, draining, held_back, told_soon;
+	bool is_private;		/* what goes out now is of a message: not to be traced */
 	unsigned failures;		/* of login */
 	uint64_t ticket;		/* of the pull it waits for; 0 none */
 	TAILQ_ENTRY(imap_session) entry;
@@ -117,6 +118,9 @@ struct imap_session *imap_session_find(struct imap *, uint64_t id);
 
 void imap_send(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void imap_flush(struct imap_session *);
+/* A line for the trace, instead of what is_private kept out of it. */
+void imap_trace(const struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool imap_is_traced(void);
 /* "+ text" */
 void imap_continue(struct imap_session *, const char *text);
 /* What the mailbox has become, then "TAG text" (text begins with OK, NO, BAD). The command is gone after it. */
