@@ -170,9 +170,16 @@ static void add_recipient(struct smtp_session *s, const char *address)
 {
 	size_t n = s->n_recipients;
 
-	if ((n & (n - 1)) == 0)
-		s->recipients = mem_resize(s->txn, s->recipients, const char *, n ? 2 * n : 1);
-	s->recipients[s->n_recipients++] = mem_strdup(s->txn, address);
+	if ((n & (n - 1)) == 0) {
+		size_t room = n ? 2 * n : 1;
+		s->recipients = mem_resize(s->txn, s->recipients, const char *, room);
+		s->notify = mem_resize(s->txn, s->notify, uint8_t, room);
+		s->orcpt = mem_resize(s->txn, s->orcpt, const char *, room);
+	}
+	s->recipients[n] = mem_strdup(s->txn, address);
+	s->notify[n] = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY;
+	s->orcpt[n] = NULL;
+	s->n_recipients++;
 }
 
 static void do_rcpt(struct smtp_session *s, char *arg)

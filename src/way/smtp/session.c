@@ -82,6 +82,10 @@ void smtp_session_reset(struct smtp_session *s)
 	TALLOC_FREE(s->txn);
 	s->sender = NULL;
 	s->recipients = NULL;
+	s->notify = NULL;
+	s->orcpt = NULL;
+	s->ret = SMTP_RET_NONE;
+	s->envid = NULL;
 	s->n_recipients = 0;
 	s->is_utf8 = false;
 	s->ticket = 0;

@@ -79,7 +79,11 @@ struct smtp_session {
 	bool is_utf8;
 	char *sender;
 	const char **recipients;
+	uint8_t *notify;
+	const char **orcpt;
 	size_t n_recipients;
+	enum smtp_ret ret;
+	char *envid;
 	struct spool *spool;
 	uint64_t ticket;	/* 0: none */
 };

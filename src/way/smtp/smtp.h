@@ -28,6 +28,13 @@ struct smtp_settings {
 	int64_t auth_delay_ms;		/* after the first wrong password; 0: a second */
 };
 
+/*
+ * What the sender wants to be told of a recipient (RFC 3461 section 4.1), as bits. Without NOTIFY it
+ * is failure and delay; NOTIFY=NEVER is no bit.
+ */
+enum { SMTP_NOTIFY_SUCCESS = 1, SMTP_NOTIFY_FAILURE = 2, SMTP_NOTIFY_DELAY = 4 };
+enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };	/* NONE: the client left it to us */
+
 /* A message that is safe in spool/ab/DIGEST; rows are still missing. Borrowed until the hook returns or answers. */
 struct smtp_submission {
 	uint8_t digest[32];
@@ -36,6 +43,10 @@ struct smtp_submission {
 	const char *message_id, *subject;	/* as in m, without folding; subject "" when missing */
 	const char *const *recipients;	/* normal form, each once */
 	size_t n_recipients;
+	const uint8_t *notify;			/* one per recipient: SMTP_NOTIFY bits */
+	const char *const *orcpt;		/* one per recipient: "rfc822;ADDRESS" without xtext, or NULL */
+	enum smtp_ret ret;
+	const char *envid;			/* without xtext; NULL when the client gave none */
 };
 
 struct smtp_hooks {

@@ -192,6 +192,7 @@ static void submit(struct smtp_session *s, const struct smtp_job *j)
 		.size = data_size(p->data), .sender = s->sender,
 		.message_id = data_message_id(p->data), .subject = data_subject(p->data),
 		.recipients = s->recipients, .n_recipients = s->n_recipients,
+		.notify = s->notify, .orcpt = s->orcpt, .ret = s->ret, .envid = s->envid,
 	};
 
 	LIST_FOREACH(other, &j->anchor->jobs, link)
