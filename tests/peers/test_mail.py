@@ -176,6 +176,24 @@ class Large(Scene):
         self.alice.wait_empty()
 
 
+class Strangers(Scene):
+    names = ("alice",) + tuple("bob%d" % i for i in range(1, 7))
+
+    def test_first_contacts_while_sealing(self):
+        """Keys of new people come in while letters are sealed; no letter suffers."""
+        receivers = self.net.peers[1:]
+        with self.alice.smtp() as s:
+            for p in receivers:
+                for i in range(6):
+                    s.sendmail(self.alice.address, [p.address], letter(self.alice, p, "number %d" % i))
+        for p in receivers:
+            p.wait_mail(6, seconds=60)
+        self.assertEqual(self.alice.uids(), [])
+        for p in receivers:
+            p.ctl("pull", "--all")
+        self.alice.wait_empty(60)
+
+
 class Twenty(Scene):
     names = ("alice",) + tuple("bob%d" % i for i in range(1, 21))
 
