@@ -2,7 +2,7 @@
  * The IMAP server alone on a store folder, for clients of other people's
  * making and for tests/imap_*.py. User "user", password "pass".
  *
- *	imap_host DIR [--bulk-pull]
+ *	imap_host DIR [--bulk-pull|--starttls|--tls]
  *
  * says "port N" and then takes commands, a line each, answered with "ok ..."
  * or "no ...":
@@ -305,14 +305,28 @@ static void on_signal(void *arg)
 	loop_stop(((struct host *)arg)->loop);
 }
 
+static bool has(int argc, char **argv, const char *option)
+{
+	return argc > 2 && strcmp(argv[2], option) == 0;
+}
+
+static struct tls *make_tls(const char *dir, struct err *e)
+{
+	char cert[512], key[512];
+
+	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
+	snprintf(key, sizeof(key), "%s/key.pem", dir);
+	return tls_make_self_signed("localhost", cert, key, e) == OK ? tls_new(cert, key, e) : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct host h = { .pull_mode = "ok", .withdraw_mode = "ok" };
 	struct err e;
 	const char *const listen[] = { "127.0.0.1:0" };
-	const struct imap_settings settings = {
-		.listen = listen, .n_listen = 1, .address = "user@home",
-		.bulk_pull = argc > 2 && strcmp(argv[2], "--bulk-pull") == 0,
+	struct imap_settings settings = {
+		.listen = listen, .n_listen = 1, .address = "user@home", .bulk_pull = has(argc, argv, "--bulk-pull"),
+		.tls_mode = has(argc, argv, "--starttls") ? 1 : has(argc, argv, "--tls") ? 2 : 0,
 	};
 	const struct imap_hooks hooks = {
 		.login = login, .pull = pull, .pull_forget = pull_forget, .withdraw = withdraw, .arg = &h,
@@ -326,6 +340,8 @@ int main(int argc, char **argv)
 	h.loop = loop_new(&e);
 	h.pool = h.loop ? pool_new(h.loop, 2, &e) : NULL;
 	h.store = h.pool ? store_open(argv[1], &e) : NULL;
+	if (h.store && settings.tls_mode != 0 && !(settings.tls = make_tls(argv[1], &e)))
+		fprintf(stderr, "imap_host: %s\n", e.text);
 	h.imap = h.store ? imap_start(h.loop, h.pool, h.store, &settings, &hooks, &e) : NULL;
 	if (!h.imap) {
 		fprintf(stderr, "imap_host: %s\n", e.text);
@@ -345,6 +361,7 @@ int main(int argc, char **argv)
 	imap_stop(&h.imap);
 	pool_free(&h.pool);
 	store_close(&h.store);
+	tls_free(&settings.tls);
 	while (h.wishes)
 		drop_wish(&h, h.wishes);
 	for (size_t i = 0; i < h.n_remotes; i++)

@@ -5,6 +5,11 @@
  * client is asked for the octets. When the session goes in between, the file
  * goes, too: a content row is made and swept, since the store alone knows
  * whether another message has the same octets.
+ *
+ * Files are named by their content, and until there is a row the name is not
+ * ours alone: the last message with the same octets may go at this moment, and
+ * the file with it. The open descriptor still has the octets; then the worker
+ * writes them once more.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,6 +24,8 @@
 #include "way/imap/flags.h"
 #include "way/imap/name.h"
 #include "way/imap/session.h"
+
+enum { MAX_TRIES = 10, BLOCK = 64 * 1024 };
 
 #define APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
 
@@ -35,7 +42,10 @@ struct imap_append {
 struct job {
 	struct imap_ref *ref;
 	struct store *store;
-	char *dir, *tmp, *mailbox;
+	char *dir, *mailbox;
+	char *tmp;			/* NULL: renamed to path */
+	char *path;
+	unsigned tries;
 	int fd;
 	struct imap_flags flags;
 	int64_t internal_ms;
@@ -168,32 +178,66 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 
 /* ---- the worker's part ---- */
 
-static void work(void *arg)
+static enum outcome scan(struct job *j)
 {
-	struct job *j = (struct job *)arg;
 	struct content *c = &j->content;
 	struct mime *m;
 
-	j->res = RETRY;
 	if (digest_of_fd(j->fd, c->digest, &c->size) < 0) {
 		err_sys(&j->err, "read %s", j->tmp);
-		return;
+		return RETRY;
 	}
 	m = mime_from_fd(j, j->fd, &j->err);
 	if (!m)
-		return;
+		return RETRY;
 	c->place = PLACE_INBOX;
 	c->envelope = mime_envelope(j, m);
 	c->body = mime_body(j, m);
 	c->bodystructure = mime_bodystructure(j, m);
 	c->skeleton = mime_skeleton(m);
 	c->parts = mime_parts_text(m);
-	j->res = files_keep(j->fd, j->tmp, files_fanout(j, j->dir, c->digest), &j->err);
+	j->path = files_fanout(j, j->dir, c->digest);
+	return OK;
+}
+
+/* A new temporary file with the octets of the one that lost its name. */
+static enum outcome write_again(struct job *j)
+{
+	char block[BLOCK];
+	uint64_t at = 0;
+	int fd = files_tmp(j, j->dir, &j->tmp, &j->err);
+
+	if (fd < 0)
+		return RETRY;
+	while (at < j->content.size) {
+		ssize_t n = files_pread(j->fd, block, sizeof(block), at);
+
+		if (n <= 0 || files_write(fd, block, (size_t)n) < 0) {
+			err_sys(&j->err, "write %s", j->tmp);
+			close(fd);
+			return RETRY;
+		}
+		at += (uint64_t)n;
+	}
+	close(j->fd);
+	j->fd = fd;
+	return OK;
+}
+
+static void work(void *arg)
+{
+	struct job *j = (struct job *)arg;
+
+	j->res = j->path ? write_again(j) : scan(j);
+	if (j->res == OK)
+		j->res = files_keep(j->fd, j->tmp, j->path, &j->err);
+	if (j->res == OK)
+		TALLOC_FREE(j->tmp);
 }
 
 static void job_free(struct job *j)
 {
-	if (j->res != OK)
+	if (j->tmp)
 		files_drop(j->tmp);
 	close(j->fd);
 	imap_ref_free(&j->ref);
@@ -215,13 +259,9 @@ static void add(struct imap_session *s, struct job *j)
 	struct store *st = s->imap->store;
 	struct mailbox *box = store_mailbox_find(st, j->mailbox);
 
-	store_content_add(st, &j->content);
-	/* The last message with the same octets may have gone, and the file with it, before this row was there. */
-	char *path = store_content_path(st, j, j->content.id);
-
-	if (!box || !path || access(path, R_OK) < 0) {
+	if (!box) {
 		store_content_sweep(st, j->content.id);
-		imap_finish(s, box ? "NO [UNAVAILABLE] Please try again" : "NO [TRYCREATE] Mailbox was deleted");
+		imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
 		return;
 	}
 	uint32_t uidvalidity = box->uidvalidity;
@@ -230,27 +270,36 @@ static void add(struct imap_session *s, struct job *j)
 	imap_finish_durable(s, "OK [APPENDUID %u %u] Append completed", (unsigned)uidvalidity, (unsigned)m->uid);
 }
 
+static void done(void *arg);
+
+static const struct pool_job append_job = { .work = work, .done = done, .drop = drop };
+
 static void done(void *arg)
 {
 	struct job *j = (struct job *)arg;
 	struct imap_session *s = imap_ref_session(j->ref);
+	bool here = j->res == OK && access(j->path, R_OK) == 0;
 
-	if (j->res != OK) {
-		log_err("append=failed: %s", j->err.text);
+	if (j->res == OK && !here && j->ref->imap && ++j->tries < MAX_TRIES) {
+		pool_submit(j->ref->imap->pool, POOL_SOON, &append_job, j);
+		return;
+	}
+	if (!here) {
+		log_err("append=failed: %s", j->res == OK ? "the file does not stay" : j->err.text);
 		if (s)
 			imap_finish(s, "NO [UNAVAILABLE] The message could not be stored");
-	} else if (s) {
-		add(s, j);
 	} else if (j->ref->imap) {
 		store_content_add(j->store, &j->content);
-		store_content_sweep(j->store, j->content.id);
+		if (s)
+			add(s, j);
+		else
+			store_content_sweep(j->store, j->content.id);
 	}
 	job_free(j);
 }
 
 void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 {
-	static const struct pool_job append_job = { .work = work, .done = done, .drop = drop };
 	struct imap_append *a = s->append;
 
 	if (!a || c->args[c->n_args - 1].kind != IMAP_STREAM) {
