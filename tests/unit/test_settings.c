@@ -6,6 +6,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/files.h"
 #include "lib/base/mem.h"
+#include "lib/base/scram.h"
 #include "unit/unit.h"
 
 #define A "address = \"alice@home\"\n"
@@ -170,6 +171,8 @@ START_TEST(everything_given)
 }
 END_TEST
 
+#define OLD_HASH "7460518eb1741d7be7b2914828b97011abdb01f2e6e94ff954490a5c74be5554"
+
 START_TEST(files)
 {
 	char dir[] = "/tmp/settings.XXXXXX", file[64], fpr[41];
@@ -182,6 +185,7 @@ START_TEST(files)
 	ck_assert(!settings_load(NULL, file, &e));
 	ck_assert(strstr(e.text, "NUL"));
 	ck_assert(files_put(file, bytes_str(A "state = \"s\"\n"), &e) == OK);
+	struct scram_secret secret;
 	struct settings *s = settings_load(NULL, file, &e);
 	ck_assert_msg(s, "%s", e.text);
 
@@ -202,7 +206,16 @@ START_TEST(files)
 	ck_assert(settings_put_password(s->password, "other", &e) == OK);
 	ck_assert(!settings_check_password(s, "open sesame"));
 	ck_assert(settings_check_password(s, "other"));
+	ck_assert(settings_get_secret(s, &secret));
+	ck_assert(scram_secret_matches(&secret, "other"));
+	/* Of earlier versions: PBKDF2 of "password" with the salt of 16 zeros. */
+	ck_assert(files_put(s->password, bytes_str("pbkdf2-sha256 1000 00000000000000000000000000000000 " OLD_HASH "\n"), &e) == OK);
+	ck_assert(settings_check_password(s, "password"));
+	ck_assert(!settings_check_password(s, "other"));
+	ck_assert(settings_get_secret(s, &secret));
+	ck_assert(scram_secret_matches(&secret, "password"));
 	ck_assert(files_put(s->password, bytes_str("pbkdf2-sha256 99999999 00 11\n"), &e) == OK);
+	ck_assert(!settings_get_secret(s, &secret));
 	ck_assert(!settings_check_password(s, "other"));
 	unlink(s->password);
 	ck_assert(!settings_check_password(s, "other"));

@@ -1,5 +1,6 @@
 /*
- * The user's password, as a salted hash in DIR/password. SMTP and IMAP ask on
+ * The user's password: DIR/password holds the keys of RFC 5802, which check a
+ * password and a SCRAM proof alike but are neither. SMTP and IMAP ask on
  * the loop for every login, so the hash is cheap (a few milliseconds; the
  * password init makes has 100 bits) and the last right answer is remembered as an
  * HMAC under a key of this process until the file changes.
@@ -13,6 +14,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/files.h"
 #include "lib/base/mem.h"
+#include "lib/base/scram.h"
 
 enum { ROUNDS = 10000, MAX_ROUNDS = 10000000, SALT_LEN = 16, MAX_FILE = 512, MAX_PASSWORD = 1024 };
 
@@ -38,27 +40,51 @@ static bool is_remembered(const struct stat *st, const uint8_t mac[DIGEST_LEN])
 	    last.changed.tv_nsec == st->st_mtim.tv_nsec && secret_equal(last.mac, mac, DIGEST_LEN);
 }
 
-/* "pbkdf2-sha256 ROUNDS SALT HASH\n" against the password. */
-static bool matches(const char *line, const char *password)
+/* "scram-sha-256 ROUNDS SALT STORED-KEY SERVER-KEY\n". */
+static bool parse_scram(const char *line, struct scram_secret *k)
 {
-	uint8_t salt[SALT_LEN], want[DIGEST_LEN], got[DIGEST_LEN];
-	char salt_hex[2 * SALT_LEN + 1], want_hex[DIGEST_HEX];
-	unsigned rounds;
+	char salt[2 * SALT_LEN + 1], stored[DIGEST_HEX], server[DIGEST_HEX];
 
-	if (sscanf(line, "pbkdf2-sha256 %8u %32[0-9a-f] %64[0-9a-f]", &rounds, salt_hex, want_hex) != 3)
+	return sscanf(line, "scram-sha-256 %8u %32[0-9a-f] %64[0-9a-f] %64[0-9a-f]", &k->rounds, salt, stored, server) == 4 &&
+	    hex_parse(salt, k->salt, SALT_LEN) == 0 && hex_parse(stored, k->stored_key, DIGEST_LEN) == 0 &&
+	    hex_parse(server, k->server_key, DIGEST_LEN) == 0;
+}
+
+/* "pbkdf2-sha256 ROUNDS SALT HASH\n" of earlier versions: the keys are made from that hash. */
+static bool parse_pbkdf2(const char *line, struct scram_secret *k)
+{
+	char salt[2 * SALT_LEN + 1], hex[DIGEST_HEX];
+	uint8_t hash[DIGEST_LEN];
+
+	if (sscanf(line, "pbkdf2-sha256 %8u %32[0-9a-f] %64[0-9a-f]", &k->rounds, salt, hex) != 3)
 		return false;
-	if (rounds < 1 || rounds > MAX_ROUNDS || hex_parse(salt_hex, salt, sizeof(salt)) < 0 || hex_parse(want_hex, want, sizeof(want)) < 0)
+	if (hex_parse(salt, k->salt, SALT_LEN) < 0 || hex_parse(hex, hash, sizeof(hash)) < 0)
 		return false;
-	digest_pbkdf2(bytes_str(password), bytes_of(salt, sizeof(salt)), rounds, got);
-	return secret_equal(want, got, sizeof(want));
+	scram_secret_from_salted(k, hash);
+	explicit_bzero(hash, sizeof(hash));
+	return true;
+}
+
+bool settings_get_secret(const struct settings *s, struct scram_secret *out)
+{
+	char *tmp = mem_ctx(NULL);
+	struct bytes line;
+	struct err e;
+
+	out->salt_len = SALT_LEN;
+	bool good = files_get(tmp, s->password, MAX_FILE, &line, &e) == OK &&
+	    (parse_scram((const char *)line.data, out) || parse_pbkdf2((const char *)line.data, out)) &&
+	    out->rounds >= 1 && out->rounds <= MAX_ROUNDS;
+
+	talloc_free(tmp);
+	return good;
 }
 
 bool settings_check_password(const struct settings *s, const char *password)
 {
 	uint8_t mac[DIGEST_LEN];
+	struct scram_secret secret;
 	struct stat st;
-	struct bytes line;
-	struct err e;
 
 	if (strlen(password) > MAX_PASSWORD || stat(s->password, &st) < 0)
 		return false;
@@ -66,32 +92,31 @@ bool settings_check_password(const struct settings *s, const char *password)
 	if (is_remembered(&st, mac))
 		return true;
 
-	char *tmp = mem_ctx(NULL);
-	bool good = files_get(tmp, s->password, MAX_FILE, &line, &e) == OK && matches((const char *)line.data, password);
+	bool good = settings_get_secret(s, &secret) && scram_secret_matches(&secret, password);
 	if (good) {
 		last.known = true;
 		last.inode = st.st_ino;
 		last.changed = st.st_mtim;
 		memcpy(last.mac, mac, sizeof(mac));
 	}
-	talloc_free(tmp);
 	return good;
 }
 
 enum outcome settings_put_password(const char *file, const char *password, struct err *e)
 {
-	uint8_t salt[SALT_LEN], hash[DIGEST_LEN];
-	char salt_hex[2 * SALT_LEN + 1], hash_hex[DIGEST_HEX], line[MAX_FILE];
+	struct scram_secret k = { .rounds = ROUNDS, .salt_len = SALT_LEN };
+	char salt[2 * SALT_LEN + 1], stored[DIGEST_HEX], server[DIGEST_HEX], line[MAX_FILE];
 
 	if (!*password || strlen(password) > MAX_PASSWORD) {
 		err_set(e, "a password has 1 to %d octets", MAX_PASSWORD);
 		return REJECT;
 	}
-	random_fill(salt, sizeof(salt));
-	digest_pbkdf2(bytes_str(password), bytes_of(salt, sizeof(salt)), ROUNDS, hash);
-	hex_print(bytes_of(salt, sizeof(salt)), salt_hex);
-	hex_print(bytes_of(hash, sizeof(hash)), hash_hex);
-	snprintf(line, sizeof(line), "pbkdf2-sha256 %d %s %s\n", ROUNDS, salt_hex, hash_hex);
+	random_fill(k.salt, k.salt_len);
+	scram_secret_make(&k, password);
+	hex_print(bytes_of(k.salt, k.salt_len), salt);
+	hex_print(bytes_of(k.stored_key, DIGEST_LEN), stored);
+	hex_print(bytes_of(k.server_key, DIGEST_LEN), server);
+	snprintf(line, sizeof(line), "scram-sha-256 %d %s %s %s\n", ROUNDS, salt, stored, server);
 	return files_put(file, bytes_str(line), e);
 }
 

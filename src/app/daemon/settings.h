@@ -35,6 +35,8 @@ struct settings_group {
 	int64_t sync_ms;
 };
 
+struct scram_secret;
+
 struct settings {
 	const char *file, *dir;		/* p2pmta.conf and its folder, absolute */
 	const char *address;		/* normal form */
@@ -91,7 +93,9 @@ char *settings_default_file(const void *ctx);
 
 /* Is this the user's password? About 5 ms for a wrong one; a right one is remembered. Loop thread. */
 bool settings_check_password(const struct settings *, const char *password);
-/* Store its salted hash, durably. */
+/* What SCRAM needs to know of it; false when there is no password (yet). */
+bool settings_get_secret(const struct settings *, struct scram_secret *out);
+/* Store its keys, durably. */
 enum outcome settings_put_password(const char *file, const char *password, struct err *);
 
 /* Our fingerprint, from own_fpr; REJECT when there is none yet. */

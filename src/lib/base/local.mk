@@ -18,7 +18,9 @@ src_lib_base_libbase_a_SOURCES = \
 	src/lib/base/log.c \
 	src/lib/base/log.h \
 	src/lib/base/mem.c \
-	src/lib/base/mem.h
+	src/lib/base/mem.h \
+	src/lib/base/scram.c \
+	src/lib/base/scram.h
 
 check_PROGRAMS += tests/unit/test_base_text
 tests_unit_test_base_text_SOURCES = tests/unit/test_base_text.c tests/unit/unit.h
@@ -48,3 +50,12 @@ check_PROGRAMS += tests/unit/test_hostport
 tests_unit_test_hostport_SOURCES = tests/unit/test_hostport.c tests/unit/unit.h
 tests_unit_test_hostport_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_hostport_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_scram
+tests_unit_test_scram_SOURCES = tests/unit/test_scram.c tests/unit/unit.h
+tests_unit_test_scram_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_scram_LDADD = $(LIB_BASE) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_scram
+tests_fuzz_fuzz_scram_SOURCES = tests/fuzz/fuzz_scram.c
+tests_fuzz_fuzz_scram_LDADD = $(FUZZ_MAIN) $(LIB_BASE)
