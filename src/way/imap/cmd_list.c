@@ -150,10 +150,8 @@ static void print_status(struct imap_session *s, const char *name, const struct 
 
 static void answer(struct imap_session *s, struct listing *l)
 {
-	struct entry *e, *next;
-
 	gather(s, s->cmd, l);
-	HASH_ITER(hh, l->entries, e, next) {
+	for (const struct entry *e = l->entries; e; e = (const struct entry *)e->hh.next) {
 		bool below = l->select & SELECT_RECURSIVE && has_selected_below(l, e);
 		bool parent = l->lsub && e->has_subscribed && !is_selected(l, e);
 

@@ -91,6 +91,7 @@ struct imap_session *imap_ref_session(const struct imap_ref *);
 void imap_ref_free(struct imap_ref **);
 
 TAILQ_HEAD(imap_sessions, imap_session);
+LIST_HEAD(imap_refs, imap_ref);
 
 struct imap {
 	struct loop *loop;
@@ -104,7 +105,7 @@ struct imap {
 	struct imap_session *by_id;	/* uthash */
 	size_t n_sessions;
 	uint64_t last_id, last_ticket;
-	LIST_HEAD(, imap_ref) refs;
+	struct imap_refs refs;
 	uint64_t quiet;			/* id of the session whose own change is not news to it */
 	bool is_closing_box;		/* a session deletes the mailbox it has selected */
 };
