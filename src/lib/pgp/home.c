@@ -70,6 +70,7 @@ static const struct {
 	[ENGINE_RECORD] = { "gpg-record", 20, 512 * 1024, "" },
 	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "" },
 	[ENGINE_SQUEEZE] = { "gpg-squeeze", 900, 512 * 1024, " --compress-algo zlib" },
+	[ENGINE_RING] = { "gpg-ring", 20, 512 * 1024, " --no-autostart" },
 };
 
 /* gpg-agent and gpgconf live where gpg lives. */
@@ -118,6 +119,10 @@ enum outcome home_write(struct pgp *p, struct err *e)
 		res = put(p, "gpg-agent.conf", agent_conf, 0600, e);
 	if (res == OK)
 		res = put_wrappers(p, e);
+	if (res == OK)
+		res = files_mkdir(p->ring_home, e);
+	if (res == OK)
+		res = put(p, "ring/gpg.conf", gpg_conf, 0600, e);
 	talloc_free(tmp);
 	return res;
 }
@@ -160,6 +165,7 @@ static int on_free(struct pgp *p)
 		while (p->n_stock[i])
 			gpgme_release(p->stock[i][--p->n_stock[i]]);
 	pthread_mutex_destroy(&p->lock);
+	pthread_mutex_destroy(&p->ring_lock);
 	return 0;
 }
 
@@ -179,6 +185,7 @@ struct pgp *pgp_new(const char *home, const char *fpr, struct err *e)
 
 	struct pgp *p = mem_zero(NULL, struct pgp);
 	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->ring_lock, NULL);
 	talloc_set_destructor(p, on_free);
 	p->home = realpath(home, NULL);
 	if (!p->home) {
@@ -188,6 +195,7 @@ struct pgp *pgp_new(const char *home, const char *fpr, struct err *e)
 	}
 	char *real = p->home;
 	p->home = mem_strdup(p, real);
+	p->ring_home = mem_printf(p, "%s/ring", real);
 	free(real);
 	if (fpr) {
 		assert(strlen(fpr) == FPR_LEN - 1);
@@ -210,6 +218,11 @@ void pgp_free(struct pgp **pp)
 const char *pgp_own_fpr(const struct pgp *p)
 {
 	return *p->own_fpr ? p->own_fpr : NULL;
+}
+
+const char *home_of(const struct pgp *p, enum engine engine)
+{
+	return engine == ENGINE_RING ? p->ring_home : p->home;
 }
 
 /* The name of an engine's wrapper, for work.c. */

@@ -195,24 +195,26 @@ static bool is_one_key(struct bytes key)
 
 enum outcome pgp_import_work(struct pgp *p, struct bytes key, char fpr_out[FPR_LEN], struct err *e)
 {
-	struct work w;
+	struct ring ring;
 	enum outcome res;
 
 	if (key.len > LIMIT_PUBKEY || !is_one_key(key)) {
 		err_set(e, "not exactly one public key of at most %d octets", LIMIT_PUBKEY);
 		return REJECT;
 	}
-	res = work_start(&w, p, ENGINE_RECORD, e);
+	res = ring_open(&ring, p, e);
 	if (res == OK)
-		res = import(&w, key, e);
-	const char *fpr = res == OK ? imported(&w, 0) : NULL;
+		res = import(&ring.work, key, e);
+	const char *fpr = res == OK ? imported(&ring.work, 0) : NULL;
 	if (res == OK && !fpr) {
 		err_set(e, "gpg finds no usable key in it");
 		res = REJECT;
 	}
-	if (res == OK)
+	if (res == OK) {
 		memcpy(fpr_out, fpr, FPR_LEN);
-	work_end(&w);
+		res = ring_keep(&ring, e);
+	}
+	ring_close(&ring);
 	return res;
 }
 
@@ -246,16 +248,22 @@ enum outcome pgp_forget_work(struct pgp *p, const char *fpr, struct err *e)
 {
 	gpgme_key_t key = NULL;
 	gpgme_error_t failed = 0;
-	struct work w;
-	enum outcome res = work_start(&w, p, ENGINE_RECORD, e);
+	struct ring ring;
+
+	if (!strcmp(fpr, p->own_fpr)) {
+		err_set(e, "forget a key: it is our own");
+		return REJECT;
+	}
+	enum outcome res = ring_open(&ring, p, e);
 
 	if (res == OK)
-		failed = gpgme_get_key(w.gpg, fpr, &key, 0);
+		failed = gpgme_get_key(ring.work.gpg, fpr, &key, 0);
 	if (key) {
-		failed = gpgme_op_delete_ext(w.gpg, key, GPGME_DELETE_FORCE);
+		failed = gpgme_op_delete_ext(ring.work.gpg, key, GPGME_DELETE_FORCE);
 		gpgme_key_unref(key);
+		res = failed ? res : ring_keep(&ring, e);
 	}
-	work_end(&w);
+	ring_close(&ring);
 	/* Not there (EOF) is what was wanted. */
 	if (res == OK && failed && gpgme_err_code(failed) != GPG_ERR_EOF)
 		res = key_failed(e, "forget a key", failed);

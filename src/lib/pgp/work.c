@@ -65,7 +65,7 @@ static gpgme_error_t context_new(struct work *w)
 	gpgme_error_t failed = gpgme_new(&w->gpg);
 
 	if (!failed)
-		failed = gpgme_ctx_set_engine_info(w->gpg, GPGME_PROTOCOL_OpenPGP, path, w->pgp->home);
+		failed = gpgme_ctx_set_engine_info(w->gpg, GPGME_PROTOCOL_OpenPGP, path, home_of(w->pgp, w->engine));
 	if (!failed)
 		failed = gpgme_set_protocol(w->gpg, GPGME_PROTOCOL_OpenPGP);
 	if (!failed)

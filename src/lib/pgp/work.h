@@ -12,12 +12,13 @@
 #include "lib/pgp/pgp.h"
 
 /* Which wrapper: limits on the process and compression. */
-enum engine { ENGINE_RECORD, ENGINE_BULK, ENGINE_SQUEEZE, N_ENGINES };
+enum engine { ENGINE_RECORD, ENGINE_BULK, ENGINE_SQUEEZE, ENGINE_RING, N_ENGINES };
 
 enum { STOCK = 16 };	/* contexts kept per engine; never more than worker threads in practice */
 
 struct pgp {
-	char *home;
+	char *home, *ring_home;		/* ring_home: where a copy of the key ring is changed */
+	pthread_mutex_t ring_lock;	/* one change at a time */
 	char own_fpr[FPR_LEN];		/* "" before there is one */
 	pthread_mutex_t lock;		/* for the stock alone */
 	gpgme_ctx_t stock[N_ENGINES][STOCK];
@@ -81,6 +82,20 @@ enum outcome home_write(struct pgp *, struct err *);
 int home_run(const struct pgp *, const char *program, const char *arg, const char *arg2);
 
 
+/*
+ * A change of the key ring (ring.c): open, let gpg work with r->work, keep if
+ * it went well, close in any case.
+ */
+struct ring {
+	struct work work;
+	char *copy;
+};
+enum outcome ring_open(struct ring *, struct pgp *, struct err *);
+enum outcome ring_keep(struct ring *, struct err *);
+void ring_close(struct ring *);
+
+/* The home an engine works in. */
+const char *home_of(const struct pgp *, enum engine);
 /* File name of an engine's wrapper in the home. */
 const char *home_engine(enum engine);
 
