@@ -18,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
+#include "lib/store/contact.h"
 #include "way/imap/imap.h"
 #include "way/outbox/outbox.h"
 #include "way/seal/seal.h"
@@ -246,6 +247,23 @@ static void on_stop(void *arg)
 
 /* The parts, from the inside out. Each returns false with err. */
 
+/* Keys that came with what was not believed are in the cache, and go here, before anything runs that may need one. */
+static enum outcome sweep_keys(struct daemon *d, struct err *e)
+{
+	void *ctx = talloc_new(NULL);
+	size_t n, n_pinned = 0;
+	struct contact **all = store_contact_all(d->store, ctx, &n);
+	const char **pinned = talloc_array(ctx, const char *, n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i]->fpr[0] != '\0')
+			pinned[n_pinned++] = all[i]->fpr;
+	enum outcome res = pgp_keep_only_work(d->pgp, pinned, n_pinned, e);
+
+	talloc_free(ctx);
+	return res;
+}
+
 static bool start_state(struct daemon *d, struct err *e)
 {
 	const struct settings *s = d->settings;
@@ -256,7 +274,7 @@ static bool start_state(struct daemon *d, struct err *e)
 	if (d->store == NULL)
 		return false;
 	d->pgp = pgp_new(s->keys, d->fpr, e);
-	return d->pgp != NULL;
+	return d->pgp != NULL && sweep_keys(d, e) == OK;
 }
 
 static bool start_network(struct daemon *d, struct err *e)

@@ -244,28 +244,53 @@ enum outcome pgp_export_work(struct pgp *p, const void *ctx, const char *fpr, bo
 	return res;
 }
 
-enum outcome pgp_forget_work(struct pgp *p, const char *fpr, struct err *e)
+static bool is_kept(const struct pgp *p, const char *fpr, const char *const *keep, size_t n)
 {
-	gpgme_key_t key = NULL;
-	gpgme_error_t failed = 0;
-	struct ring ring;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(fpr, keep[i]))
+			return true;
+	return !strcmp(fpr, p->own_fpr);
+}
 
-	if (!strcmp(fpr, p->own_fpr)) {
-		err_set(e, "forget a key: it is our own");
-		return REJECT;
+/* Deletes what is not kept; how many went. */
+static gpgme_error_t delete_others(struct ring *r, const char *const *keep, size_t n, size_t *n_gone)
+{
+	gpgme_ctx_t gpg = r->work.gpg;
+	gpgme_error_t failed = gpgme_op_keylist_start(gpg, NULL, 0);
+	gpgme_key_t *gone = NULL, key;
+
+	*n_gone = 0;
+	while (!failed && !(failed = gpgme_op_keylist_next(gpg, &key))) {
+		if (key->fpr && !is_kept(r->work.pgp, key->fpr, keep, n)) {
+			gone = mem_resize(NULL, gone, gpgme_key_t, *n_gone + 1);
+			gone[(*n_gone)++] = key;
+		} else {
+			gpgme_key_unref(key);
+		}
 	}
+	failed = gpgme_err_code(failed) == GPG_ERR_EOF ? 0 : failed;
+	for (size_t i = 0; i < *n_gone; i++) {
+		if (!failed)
+			failed = gpgme_op_delete_ext(gpg, gone[i], GPGME_DELETE_FORCE);
+		gpgme_key_unref(gone[i]);
+	}
+	talloc_free(gone);
+	return failed;
+}
+
+enum outcome pgp_keep_only_work(struct pgp *p, const char *const *fprs, size_t n, struct err *e)
+{
+	gpgme_error_t failed = 0;
+	size_t n_gone = 0;
+	struct ring ring;
 	enum outcome res = ring_open(&ring, p, e);
 
 	if (res == OK)
-		failed = gpgme_get_key(ring.work.gpg, fpr, &key, 0);
-	if (key) {
-		failed = gpgme_op_delete_ext(ring.work.gpg, key, GPGME_DELETE_FORCE);
-		gpgme_key_unref(key);
-		res = failed ? res : ring_keep(&ring, e);
-	}
+		failed = delete_others(&ring, fprs, n, &n_gone);
+	if (failed)
+		res = key_failed(e, "sweep the key ring", failed);
+	if (res == OK && n_gone > 0)
+		res = ring_keep(&ring, e);
 	ring_close(&ring);
-	/* Not there (EOF) is what was wanted. */
-	if (res == OK && failed && gpgme_err_code(failed) != GPG_ERR_EOF)
-		res = key_failed(e, "forget a key", failed);
 	return res;
 }

@@ -35,8 +35,8 @@ enum outcome pgp_import_secret_work(struct pgp *, struct bytes key, char fpr_out
 enum outcome pgp_export_work(struct pgp *, const void *ctx, const char *fpr, bool armor, struct bytes *out, struct err *);
 /* Exactly one key in it, at most LIMIT_PUBKEY; minimal. Its primary fingerprint. Has no effect on trust. */
 enum outcome pgp_import_work(struct pgp *, struct bytes key, char fpr_out[FPR_LEN], struct err *);
-/* Remove a public key that was not pinned after all. */
-enum outcome pgp_forget_work(struct pgp *, const char *fpr, struct err *);
+/* Remove every public key but these and our own: those that were not pinned after all. Only while no other work runs. */
+enum outcome pgp_keep_only_work(struct pgp *, const char *const *fprs, size_t n, struct err *);
 
 /* Signed message (PACKETS_SIGNED) with our key and role ("peer/1"); below ctx. */
 enum outcome pgp_sign_work(struct pgp *, const void *ctx, const char *role, struct bytes in, struct bytes *out, struct err *);

@@ -93,8 +93,6 @@ static enum outcome open_with_its_key(struct reading *r, struct bytes *plain, st
 
 	if (res != OK)
 		return res;
-	r->imported = true;
-	memcpy(r->fpr, fpr, FPR_LEN);
 	res = open_message(r, plain, v);
 	if (res == OK && (v->signer != PGP_GOOD || strcmp(v->fpr, fpr) != 0)) {
 		err_set(&r->err, "not signed by the key that comes with it");
@@ -116,9 +114,4 @@ void read_work(struct reading *r)
 		r->res = parse_all(r, plain);
 	}
 	r->heard.fpr = r->fpr;
-	if (r->res != OK && r->imported) {
-		struct err e;
-
-		pgp_forget_work(r->pgp, r->fpr, &e);
-	}
 }

@@ -19,7 +19,6 @@ struct reading {
 	enum outcome res;
 	struct err err;
 	char fpr[FPR_LEN];
-	bool imported;			/* the signer's key came with it and is in the cache only because of that */
 	struct notify_heard heard;
 };
 

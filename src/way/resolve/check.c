@@ -1,7 +1,8 @@
 /*
  * A descriptor carries the key that signed it, so an unknown one is read
  * once for its Key, and counts only when gpg then says that this key signed
- * it. A key imported for that and not used in the end is removed again.
+ * it. A key imported for that stays in the cache until the next start: there
+ * it proves nothing, and another reading may just rely on it.
  */
 #include <string.h>
 
@@ -35,20 +36,18 @@ static bool is_acceptable(const struct check *c, const struct peer *p, struct er
 	return false;
 }
 
-/* One descriptor: the peer and who signed it, or NULL. imported: the key is in the cache only because of this. */
-static struct peer *verify(struct check *c, struct bytes message, char fpr[FPR_LEN], bool *imported, struct err *e)
+/* One descriptor: the peer and who signed it, or NULL. */
+static struct peer *verify(struct check *c, struct bytes message, char fpr[FPR_LEN], struct err *e)
 {
 	struct pgp_verdict v = { 0 };
 	struct peer *p = read_peer(c, message, &v, e);
 	char key_fpr[FPR_LEN] = "";
 
-	*imported = false;
 	if (p == NULL || !is_acceptable(c, p, e))
 		return NULL;
 	if (v.signer == PGP_UNKNOWN) {
 		if (pgp_import_work(c->pgp, p->key, key_fpr, e) != OK)
 			return NULL;
-		*imported = true;
 		p = read_peer(c, message, &v, e);
 	}
 	memcpy(fpr, v.signer == PGP_GOOD ? v.fpr : key_fpr, FPR_LEN);
@@ -80,28 +79,15 @@ static void take(struct check *c, struct peer *p, const char *fpr, struct bytes 
 
 void check_work(struct check *c)
 {
-	struct { char fpr[FPR_LEN]; } imported[CHECK_MAX];
-	size_t n_imported = 0;
-
 	c->fpr = c->rival = "";
 	for (size_t i = 0; i < c->n_values; i++) {
 		struct err e = { "" };
 		char fpr[FPR_LEN] = "";
-		bool is_new;
-		struct peer *p = verify(c, c->values[i], fpr, &is_new, &e);
+		struct peer *p = verify(c, c->values[i], fpr, &e);
 
-		if (is_new && fpr[0] != '\0')
-			memcpy(imported[n_imported++].fpr, fpr, FPR_LEN);
 		if (p == NULL)
 			log_debug("address=%s descriptor=ignored why=\"%s\"", c->address, e.text);
 		else
 			take(c, p, fpr, c->values[i]);
-	}
-	for (size_t i = 0; i < n_imported; i++) {
-		struct err e;
-		bool used = strcmp(imported[i].fpr, c->fpr) == 0 && (c->pinned[0] != '\0' || c->rival[0] == '\0');
-
-		if (!used)
-			pgp_forget_work(c->pgp, imported[i].fpr, &e);
 	}
 }
