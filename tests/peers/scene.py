@@ -2,6 +2,7 @@
 when a test fails, and letters to send."""
 import os
 import random
+import signal
 import socket
 import sys
 import time
@@ -9,6 +10,14 @@ import unittest
 
 from peers import Net, SLOW, Timeout
 from wire import Wire
+
+
+def ended(*_):
+    """An ordered end fails the test, which then stops its daemons."""
+    raise SystemExit("ended by SIGTERM")
+
+
+signal.signal(signal.SIGTERM, ended)
 
 
 class Scene(unittest.TestCase):
