@@ -26,6 +26,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("BUILD_DIR", os.path.join(TOP, "build"))
 SLOW = float(os.environ.get("SLOW", "1"))
 SANITIZER = re.compile(rb"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion)")
+COMPLAINT = re.compile(rb"^\S+Z (err|warn) ")
 
 imaplib.Commands.setdefault("UNSELECT", ("SELECTED",))
 
@@ -93,6 +94,7 @@ class Peer:
         self.log_path = os.path.join(net.dir, self.name + ".log")
         self.process = None
         self.expected_exit = True
+        self.complaints = None      # a pattern of errors and warnings that a test provokes
         self.ports = Ports()
         self.smtp_port = self.ports.take()
         self.imap_port = self.ports.take()
@@ -247,8 +249,11 @@ class Peer:
                     os.path.exists(os.path.join(folder, "private-keys-v1.d")):
                 subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = SANITIZER.search(self.log())
-        return wrong or (found and "%s: %s in its log" % (self.name, found.group(1).decode()))
+        for line in self.log().splitlines():
+            if SANITIZER.search(line) or (COMPLAINT.search(line) and not (
+                    self.complaints and self.complaints.search(line))):
+                wrong = wrong or "%s logged: %s" % (self.name, line.decode(errors="replace")[:200])
+        return wrong
 
     def log(self):
         try:
@@ -409,7 +414,7 @@ class Net:
     """A private DHT network of peers, each bootstrapped to the first (and the first to the second)."""
 
     def __init__(self, *names, group="home", folder=None):
-        self.dir = folder or tempfile.mkdtemp(prefix="p2p.", dir="/tmp")
+        self.dir = folder or tempfile.mkdtemp(prefix="p2p.", dir=os.environ.get("PEERS_DIR", "/tmp"))
         self.network = random.randrange(1 << 10, 1 << 31)
         self.peers = [Peer(self, "%s@%s" % (n, group)) for n in names]
         for p in self.peers:
