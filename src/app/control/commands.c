@@ -163,6 +163,7 @@ static void run_verify(void *arg, uint64_t request, const json_t *args)
 		control_refuse(c->control, request, CONTROL_REFUSED, "two keys claim this address: give the fingerprint of the right one");
 	} else if (to != NULL) {
 		pin(c, to, fpr != NULL ? fpr : to->fpr);
+		courier_release(c->parts.courier, to->address);
 		answer_when_durable(c, request, listing_contact(to));
 	}
 	talloc_free(ctx);
@@ -176,6 +177,7 @@ static void run_forget(void *arg, uint64_t request, const json_t *args)
 
 	if (to != NULL) {
 		store_contact_forget(c->parts.store, to->address);
+		courier_release(c->parts.courier, to->address);
 		answer_when_durable(c, request, json_pack("{s:s}", "address", to->address));
 	}
 	talloc_free(ctx);

@@ -15,6 +15,14 @@
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 
+enum {
+	AGAIN_FIRST_S = 5, AGAIN_MAX_S = 1800,
+	UNDONE_MS = 1000,
+	DAY_MS = 86400000,
+	/* A letter's row outlives its notification by two days: receipts may come, a recall stands until then. */
+	KEEP_DAYS = 33,
+};
+
 static void (*const rcpt_steps[])(struct courier *, struct rcpt *) = {
 	[RCPT_ACCEPTED]  = out_seal,
 	[RCPT_SEALED]    = out_resolve,
@@ -111,6 +119,23 @@ void rcpt_again(struct courier *c, struct rcpt *r, const char *reason, int64_t f
 	agenda_set(c->agenda, AGENDA_RCPT, r->id, r->due_ms);
 }
 
+static bool is_over_age(struct courier *c, const struct rcpt *r)
+{
+	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
+
+	return clock_now_ms() >= l->submitted_ms + c->settings.lifetime_s * 1000;
+}
+
+void rcpt_failed(struct courier *c, struct rcpt *r, enum outcome res, const char *reason)
+{
+	if (res == REJECT || is_over_age(c, r)) {
+		rcpt_move(c, r, RCPT_FAILED, reason);
+		return;
+	}
+	rcpt_again(c, r, reason, AGAIN_FIRST_S, AGAIN_MAX_S);
+	report_delay(c, r);
+}
+
 void notice_move(struct courier *c, struct notice *n, enum notice_state state, const char *reason)
 {
 	n->state = state;
@@ -169,6 +194,36 @@ static void recover_notices(struct courier *c)
 	talloc_free(ctx);
 }
 
+/* Rows are as they were before the commit that failed, or before the process ended: go on from there. */
+static void recover(void *arg)
+{
+	struct courier *c = arg;
+
+	recover_rcpts(c);
+	recover_notices(c);
+}
+
+static void on_undone(void *arg)
+{
+	timer_set(((struct courier *)arg)->undone, UNDONE_MS);
+}
+
+static void on_expunged(void *arg, struct mailbox *box, const struct message *was, bool last)
+{
+	(void)box;
+	if (last)
+		in_expunged(arg, was);
+}
+
+static void on_daily(void *arg)
+{
+	struct courier *c = arg;
+
+	store_letter_forget(c->parts.store, clock_now_ms() - KEEP_DAYS * (int64_t)DAY_MS);
+	store_notice_forget(c->parts.store, clock_now_s());
+	timer_set(c->daily, DAY_MS);
+}
+
 struct courier *courier_new(const struct courier_settings *settings, const struct courier_hooks *hooks)
 {
 	struct courier *c = talloc_zero(NULL, struct courier);
@@ -184,9 +239,11 @@ void courier_start(struct courier *c, const struct courier_parts *parts)
 {
 	c->parts = *parts;
 	c->agenda = agenda_new(parts->loop, on_due, c);
-	in_watch(c);
-	recover_rcpts(c);
-	recover_notices(c);
+	c->undone = timer_new(parts->loop, recover, c);
+	c->daily = timer_new(parts->loop, on_daily, c);
+	store_watch(c->parts.store, &(struct store_watcher){ .expunged = on_expunged, .undone = on_undone, .arg = c });
+	recover(c);
+	on_daily(c);
 }
 
 void courier_stop(struct courier *c)
@@ -195,6 +252,8 @@ void courier_stop(struct courier *c)
 		return;
 	store_unwatch(c->parts.store, c);
 	agenda_free(&c->agenda);
+	timer_free(&c->undone);
+	timer_free(&c->daily);
 	c->stopped = true;
 }
 
@@ -206,6 +265,7 @@ void courier_free(struct courier **cp)
 	if (c == NULL)
 		return;
 	out_stop(c);
+	report_stop(c);
 	lanes_free(&c->lanes);
 	pulls_free(&c->pulls);
 	agenda_free(&c->agenda);
@@ -217,8 +277,11 @@ void courier_set(struct courier *c, const struct courier_settings *settings)
 	c->settings.validity_s = settings->validity_s;
 	c->settings.lifetime_s = settings->lifetime_s;
 	c->settings.warn_after_s = settings->warn_after_s;
-	c->settings.prefetch = settings->prefetch;
-	c->settings.rescue = settings->rescue;
+}
+
+void courier_release(struct courier *c, const char *address)
+{
+	notify_release(c->parts.notify, address);
 }
 
 void courier_tick(struct courier *c)

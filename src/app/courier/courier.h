@@ -33,8 +33,6 @@ struct courier_settings {
 	const char *own_url;		/* how we reach our own outbox: "http://127.0.0.1:4180" */
 	int64_t validity_s;		/* outbox.validity */
 	int64_t lifetime_s, warn_after_s;	/* queue.* */
-	uint64_t prefetch;		/* policy.prefetch: pull bodies up to this size at once */
-	bool rescue;			/* policy.rescue */
 	const char *die_after;		/* tests: SIGKILL ourselves after this step is durable; NULL: never */
 };
 
@@ -88,6 +86,9 @@ void courier_pull_forget(struct courier *, uint64_t ticket);
 /* Pull it in the background. False: nothing is left to pull. */
 bool courier_want(struct courier *, uint64_t content);
 
+/* The user has verified or forgotten this address: look at its mail again. */
+void courier_release(struct courier *, const char *address);
+
 enum cancel_state { CANCEL_IN_TIME, CANCEL_TOO_LATE, CANCEL_UNKNOWN };
 const char *cancel_state_name(enum cancel_state);	/* "in-time", ... */
 
@@ -117,5 +118,6 @@ void courier_on_receipt(void *courier, const uint8_t proof[32]);
 void courier_on_served(void *courier, uint64_t rcpt);
 void courier_on_body(void *courier, const struct fetch_result *);
 void courier_on_head(void *courier, const struct fetch_result *);
+void courier_on_unwanted(void *courier, const uint8_t digest[32]);
 
 #endif

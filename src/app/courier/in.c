@@ -20,6 +20,8 @@ enum {
 	HEAD_FIRST_S = 5, HEAD_MAX_S = 1800,
 	FETCH_FIRST_S = 30, FETCH_MAX_S = 3600,
 	RECEIPT_FIRST_S = 1, RECEIPT_MAX_S = 3600,
+	/* With the look for new addresses between the two: less than the 60 s after which a client is told. */
+	PATIENCE_MS = 30000, PATIENCE_AFTER_MS = 15000,
 	RECEIPT_LIFE_S = 2 * 86400,	/* after Expires (protocol.md section 4, step 6) */
 };
 
@@ -50,6 +52,7 @@ struct fetch_order *in_order(struct courier *c, const void *ctx, const struct no
 	proof_make(PROOF_GET, n->secret, n->hash, o->t_get);
 	o->sealed_size = n->sealed_size;
 	o->size = n->size;
+	o->patience_ms = pulls_is_refreshed(c, n->id) ? PATIENCE_AFTER_MS : PATIENCE_MS;
 	memcpy(o->head_hash, n->head_hash, 32);
 	o->head_size = n->head_size;
 	return o;
@@ -113,7 +116,6 @@ static void file_skeleton(struct courier *c, struct notice *n, const struct stru
 		return;
 	}
 	file(c, n, s, PLACE_NONE);
-	n->wanted = n->size <= c->settings.prefetch;
 	notice_move(c, n, NOTICE_FILED, "");
 }
 
@@ -291,21 +293,22 @@ void courier_on_head(void *courier, const struct fetch_result *result)
 		notice_again(c, n, "", 0, 0);
 	} else if (result->res == REJECT) {
 		spoil(c, n, result->reason);
-	} else {
+	} else if (result->heard || !pulls_refresh(c, n)) {
+		pulls_forget_refresh(c, n->id);
 		notice_again(c, n, result->reason, HEAD_FIRST_S, HEAD_MAX_S);
 	}
 	talloc_free(ctx);
 }
 
-/* When its life is three quarters over it is pulled unasked (policy.rescue). */
-static int64_t rescue_s(struct courier *c, const struct notice *n)
+/* When its life is three quarters over it is pulled unasked, so that a holiday loses nothing. */
+static int64_t rescue_s(const struct notice *n)
 {
-	return c->settings.rescue ? n->issued_s + (n->expires_s - n->issued_s) * 3 / 4 : INT64_MAX;
+	return n->issued_s + (n->expires_s - n->issued_s) * 3 / 4;
 }
 
 void in_fetch(struct courier *c, struct notice *n)
 {
-	int64_t rescue = rescue_s(c, n);
+	int64_t rescue = rescue_s(n);
 
 	if (is_expired(n) && !pulls_are_waiting(c, n->id)) {
 		lapse(c, n);
@@ -351,15 +354,30 @@ static void file_anew(struct courier *c, struct notice *n, const struct structur
 	pulls_answer(c, n->id, REJECT, "This message was announced wrongly by its sender and has been filed anew.");
 }
 
+/* What was pulled cannot be shown to anybody: the entry goes, and what the station filed. */
+static void refuse_body(struct courier *c, struct notice *n, const char *reason)
+{
+	uint64_t content = n->content;
+
+	pulls_answer(c, n->id, REJECT, talloc_asprintf(n, "This message is not what its sender announced: %s.", reason));
+	n->content = 0;
+	spoil(c, n, reason);
+	if (content != 0) {
+		expunge_all(c, n, content);
+		store_content_sweep(c->parts.store, content);
+	}
+	store_place_sweep(c->parts.store, PLACE_INBOX, n->digest);
+}
+
 static void take_body(struct courier *c, struct notice *n, const struct fetch_result *result)
 {
 	struct structure s = { result->mime, result->envelope, result->body, result->bodystructure };
 
-	if (n->state == NOTICE_NOTICED && is_from_signer(n, result->mime)) {
+	if (!is_from_signer(n, result->mime)) {
+		refuse_body(c, n, "its From is not the address that signed it");
+	} else if (n->state == NOTICE_NOTICED) {
 		file(c, n, &s, PLACE_INBOX);
 		notice_move(c, n, NOTICE_HERE, "");
-	} else if (n->state == NOTICE_NOTICED) {
-		spoil(c, n, "its From is not the address that signed it");
 	} else if (is_as_filed(c, n, result)) {
 		keep_body(c, n);
 	} else {
@@ -412,7 +430,10 @@ void courier_on_body(void *courier, const struct fetch_result *result)
 	void *ctx = talloc_new(NULL);
 	struct notice *n = c->agenda != NULL ? store_notice_find(c->parts.store, ctx, result->id) : NULL;
 
-	if (n != NULL && (n->state == NOTICE_NOTICED || n->state == NOTICE_FILED || n->state == NOTICE_LAPSED)) {
+	if (n == NULL || (n->state != NOTICE_NOTICED && n->state != NOTICE_FILED && n->state != NOTICE_LAPSED)) {
+		if (n != NULL && n->state != NOTICE_HERE && result->res == OK)
+			store_place_sweep(c->parts.store, PLACE_INBOX, n->digest);
+	} else {
 		if (result->heard)
 			note_seen(c, n);
 		if (result->res == OK)
@@ -421,6 +442,14 @@ void courier_on_body(void *courier, const struct fetch_result *result)
 			body_failed(c, n, result);
 	}
 	talloc_free(ctx);
+}
+
+void courier_on_unwanted(void *courier, const uint8_t digest[32])
+{
+	struct courier *c = courier;
+
+	if (c->agenda != NULL)
+		store_place_sweep(c->parts.store, PLACE_INBOX, digest);
 }
 
 /* here, declined: the receipt goes out until it is proven, or out of time. */
@@ -459,13 +488,11 @@ void courier_on_proven(void *courier, uint64_t id)
 }
 
 /* The user expunged the last sight of a message: what was not pulled is declined. */
-static void on_expunged(void *arg, struct mailbox *box, const struct message *was, bool last)
+void in_expunged(struct courier *c, const struct message *was)
 {
-	struct courier *c = arg;
 	void *ctx = talloc_new(NULL);
-	struct notice *n = last ? store_notice_of_content(c->parts.store, ctx, was->content) : NULL;
+	struct notice *n = store_notice_of_content(c->parts.store, ctx, was->content);
 
-	(void)box;
 	if (n != NULL) {
 		n->content = 0;
 		if (n->state == NOTICE_FILED) {
@@ -474,13 +501,7 @@ static void on_expunged(void *arg, struct mailbox *box, const struct message *wa
 		} else {
 			store_notice_save(c->parts.store, n);
 		}
+		pulls_answer(c, n->id, REJECT, "This message was deleted meanwhile.");
 	}
 	talloc_free(ctx);
-}
-
-void in_watch(struct courier *c)
-{
-	struct store_watcher w = { .expunged = on_expunged, .arg = c };
-
-	store_watch(c->parts.store, &w);
 }

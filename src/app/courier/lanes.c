@@ -197,7 +197,7 @@ static void each_ready_again(struct courier *c, struct lane *lane, const char *r
 			continue;
 		member_drop(lane, m);
 		if (r != NULL && r->state == RCPT_RESOLVED)
-			rcpt_again(c, r, reason, 1, 600);
+			rcpt_failed(c, r, RETRY, reason);
 		talloc_free(r);
 	}
 }
@@ -236,6 +236,16 @@ void lanes_set(struct courier *c, const char *address, uint64_t rcpt, enum lane_
 	lane->n[m->stage = stage]++;
 	if (stage == LANE_READY)
 		lane_run(c, lane);
+}
+
+bool lanes_is_making(struct courier *c, const char *address, uint64_t rcpt)
+{
+	struct lane *lane = lane_find(c->lanes, address);
+	struct member *m = NULL;
+
+	if (lane != NULL)
+		HASH_FIND(hh, lane->members, &rcpt, sizeof(rcpt), m);
+	return m != NULL && m->stage == LANE_MAKING;
 }
 
 void lanes_drop(struct courier *c, const char *address, uint64_t rcpt)
@@ -309,10 +319,7 @@ static void again(struct courier *c, const struct batch *b, size_t i, enum outco
 		lanes_set(c, b->address, r->id, LANE_READY);
 	} else {
 		lanes_drop(c, b->address, r->id);
-		if (res == RETRY)
-			rcpt_again(c, r, reason, 5, 1800);
-		else
-			rcpt_move(c, r, RCPT_FAILED, reason);
+		rcpt_failed(c, r, res, reason);
 	}
 }
 

@@ -3,6 +3,7 @@
  * the message. Sealing runs once per letter, whatever the number of its
  * recipients; the first of them to come up starts it.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -94,13 +95,20 @@ static void seal_conclude(struct courier *c, struct letter *l, const struct seal
 			continue;
 		}
 		lanes_drop(c, r->address, r->id);
-		if (s->res == RETRY)
-			rcpt_again(c, r, s->err.text, 5, 600);
-		else
-			rcpt_move(c, r, RCPT_FAILED, s->err.text);
+		rcpt_failed(c, r, s->res, s->err.text);
 	}
 	if (s->res == OK)
 		out_show(c, l->id);
+}
+
+/* Everybody was cancelled while it was sealed: what was made goes at once. */
+static void drop_unwanted(struct courier *c, struct letter *l, const struct sealing *s)
+{
+	l->sealed = true;
+	memcpy(l->hash, s->sealed.hash, sizeof(l->hash));
+	l->has_head = s->sealed.has_head;
+	memcpy(l->head_hash, s->sealed.head_hash, sizeof(l->head_hash));
+	store_letter_drop_files(c->parts.store, l);
 }
 
 static void seal_done(void *arg)
@@ -114,6 +122,8 @@ static void seal_done(void *arg)
 		log_warn("letter=%llu state=accepted why=\"%s\"", (unsigned long long)s->letter, s->err.text);
 	if (l != NULL && !l->done)
 		seal_conclude(c, l, s);
+	else if (l != NULL && s->res == OK)
+		drop_unwanted(c, l, s);
 	talloc_free(s);
 }
 
@@ -175,13 +185,6 @@ void out_resolve(struct courier *c, struct rcpt *r)
 	resolve_ask(c->parts.resolve, r->address, false);
 }
 
-static bool is_over_age(struct courier *c, const struct rcpt *r)
-{
-	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
-
-	return clock_now_ms() >= l->submitted_ms + c->settings.lifetime_s * 1000;
-}
-
 static void conclude_resolve(struct courier *c, struct rcpt *r, enum outcome res, const char *reason)
 {
 	if (res == OK) {
@@ -189,12 +192,7 @@ static void conclude_resolve(struct courier *c, struct rcpt *r, enum outcome res
 		return;
 	}
 	lanes_drop(c, r->address, r->id);
-	if (res == REJECT || is_over_age(c, r)) {
-		rcpt_move(c, r, RCPT_FAILED, reason);
-		return;
-	}
-	rcpt_again(c, r, reason, 5, 1800);
-	report_delay(c, r);
+	rcpt_failed(c, r, res, reason);
 }
 
 void courier_on_resolved(void *courier, const char *address, enum outcome res, const char *reason)
@@ -214,6 +212,8 @@ void courier_on_conflict(void *courier, const char *address, const char *fpr, co
 
 void out_offer(struct courier *c, struct rcpt *r)
 {
+	if (lanes_is_making(c, r->address, r->id))
+		return;
 	lanes_set(c, r->address, r->id, LANE_READY);
 }
 
@@ -287,8 +287,10 @@ static const char **each_peer_once(const void *ctx, const struct courier_submiss
 	for (size_t i = 0; i < sub->n_recipients; i++) {
 		char address[LIMIT_ADDRESS + 1];
 
-		if (addr_parse_base(sub->recipients[i], address) < 0)
-			continue;
+		int bad = addr_parse_base(sub->recipients[i], address);
+
+		assert(bad == 0);	/* the session has asked that */
+		(void)bad;
 		HASH_FIND_STR(seen, address, m);
 		if (m != NULL)
 			continue;

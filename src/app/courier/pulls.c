@@ -91,7 +91,7 @@ static void answer(struct courier *c, uint64_t ticket, enum outcome res, const c
 	store_when_durable(c->parts.store, on_answer_durable, a);
 }
 
-static void refresh_drop(struct courier *c, uint64_t notice)
+void pulls_forget_refresh(struct courier *c, uint64_t notice)
 {
 	struct refresh *r;
 
@@ -106,7 +106,7 @@ void pulls_answer(struct courier *c, uint64_t notice, enum outcome res, const ch
 {
 	struct waiter *w, *next;
 
-	refresh_drop(c, notice);
+	pulls_forget_refresh(c, notice);
 	HASH_ITER(hh, c->pulls->waiters, w, next) {
 		if (w->notice != notice)
 			continue;
@@ -114,6 +114,14 @@ void pulls_answer(struct courier *c, uint64_t notice, enum outcome res, const ch
 		answer(c, w->ticket, res, text);
 		talloc_free(w);
 	}
+}
+
+bool pulls_is_refreshed(const struct courier *c, uint64_t notice)
+{
+	struct refresh *r;
+
+	HASH_FIND(hh, c->pulls->refreshes, &notice, sizeof(notice), r);
+	return r != NULL;
 }
 
 bool pulls_refresh(struct courier *c, const struct notice *n)

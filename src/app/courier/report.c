@@ -6,12 +6,41 @@
 #include <string.h>
 
 #include <talloc.h>
+#include <uthash.h>
 
 #include "app/courier/state.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mime/dsn.h"
 #include "lib/mime/header.h"
+
+/* A recipient whose report is being filed: the row may come up again meanwhile (a failed commit). */
+struct reporting {
+	uint64_t rcpt;
+	UT_hash_handle hh;
+};
+
+static struct reporting *reporting_find(struct courier *c, uint64_t rcpt)
+{
+	struct reporting *r;
+
+	HASH_FIND(hh, c->reportings, &rcpt, sizeof(rcpt), r);
+	return r;
+}
+
+static void reporting_end(struct courier *c, struct reporting *r)
+{
+	HASH_DELETE(hh, c->reportings, r);
+	talloc_free(r);
+}
+
+void report_stop(struct courier *c)
+{
+	struct reporting *r, *next;
+
+	HASH_ITER(hh, c->reportings, r, next)
+		reporting_end(c, r);
+}
 
 static struct bytes original_header(struct courier *c, const void *ctx, const struct letter *l)
 {
@@ -44,6 +73,8 @@ static void on_failure_filed(void *arg, uint64_t id, bool ok)
 	void *ctx = talloc_new(NULL);
 	struct rcpt *r = c->agenda != NULL ? store_rcpt_find(c->parts.store, ctx, id) : NULL;
 
+	if (reporting_find(c, id) != NULL)
+		reporting_end(c, reporting_find(c, id));
 	if (r == NULL || r->done) {
 		/* A receipt came meanwhile. */
 	} else if (ok) {
@@ -65,6 +96,13 @@ void report_failure(struct courier *c, struct rcpt *r)
 		.next = "It is not tried again. The message was withdrawn from this recipient.",
 	};
 
+	struct reporting *reporting = reporting_find(c, r->id);
+
+	if (reporting != NULL)
+		return;
+	reporting = talloc_zero(NULL, struct reporting);
+	reporting->rcpt = r->id;
+	HASH_ADD(hh, c->reportings, rcpt, sizeof(reporting->rcpt), reporting);
 	deliver_own(c->parts.deliver, compose(c, r, &about), r->id, on_failure_filed, c);
 }
 

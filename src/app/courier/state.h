@@ -17,6 +17,7 @@
 struct lanes;
 struct pulls;
 struct sealing;
+struct reporting;
 
 struct courier {
 	struct courier_settings settings;
@@ -26,6 +27,9 @@ struct courier {
 	struct lanes *lanes;
 	struct pulls *pulls;
 	struct sealing *sealings;	/* letters on a worker (out.c) */
+	struct reporting *reportings;	/* DSNs on a worker (report.c) */
+	struct timer *undone;		/* a commit failed: rows are read anew */
+	struct timer *daily;
 	bool stopped;
 };
 
@@ -39,6 +43,8 @@ int64_t courier_pause_ms(unsigned n, int64_t first_s, int64_t max_s);
 void rcpt_move(struct courier *, struct rcpt *, enum rcpt_state, const char *reason);
 /* Try the step again later: counts, pauses, keeps the reason. */
 void rcpt_again(struct courier *, struct rcpt *, const char *reason, int64_t first_s, int64_t max_s);
+/* The step failed: give it up (REJECT, or queue.lifetime is over) or try again, and tell the user when it lasts. */
+void rcpt_failed(struct courier *, struct rcpt *, enum outcome, const char *reason);
 void notice_move(struct courier *, struct notice *, enum notice_state, const char *reason);
 void notice_again(struct courier *, struct notice *, const char *reason, int64_t first_s, int64_t max_s);
 
@@ -61,6 +67,7 @@ enum lane_stage {
 struct lanes *lanes_new(void);
 void lanes_free(struct lanes **);
 void lanes_set(struct courier *, const char *address, uint64_t rcpt, enum lane_stage);
+bool lanes_is_making(struct courier *, const char *address, uint64_t rcpt);
 /* He is on no way there any more (failed, later, cancelled, offered). */
 void lanes_drop(struct courier *, const char *address, uint64_t rcpt);
 /* Calls each for everybody who asks for this address's key. */
@@ -82,13 +89,14 @@ void rcpt_proof(const struct rcpt *, const struct letter *, int proof, uint8_t o
 /* report.c: steps */
 void report_failure(struct courier *, struct rcpt *);
 void report_delay(struct courier *, struct rcpt *);
+void report_stop(struct courier *);
 void report_conflict(struct courier *, const char *address, const char *fpr, const char *rival);
 
 /* in.c: steps */
 void in_head(struct courier *, struct notice *);
 void in_fetch(struct courier *, struct notice *);
 void in_receipt(struct courier *, struct notice *);
-void in_watch(struct courier *);
+void in_expunged(struct courier *, const struct message *was);
 /* Where a notice's body can be had: fetch order below ctx. */
 struct fetch_order *in_order(struct courier *, const void *ctx, const struct notice *);
 
@@ -100,6 +108,8 @@ bool pulls_are_waiting(const struct courier *, uint64_t notice);
 void pulls_answer(struct courier *, uint64_t notice, enum outcome, const char *text);
 /* Nobody answered: look once for new addresses of the sender before giving up. True: it goes on. */
 bool pulls_refresh(struct courier *, const struct notice *);
+bool pulls_is_refreshed(const struct courier *, uint64_t notice);
+void pulls_forget_refresh(struct courier *, uint64_t notice);
 void pulls_resolved(struct courier *, const char *address);
 
 #endif

@@ -201,8 +201,6 @@ static void courier_settings(const struct daemon *d, const struct settings *s, s
 		.validity_s = s->outbox.validity_s,
 		.lifetime_s = s->queue.lifetime_s,
 		.warn_after_s = s->queue.warn_after_s,
-		.prefetch = s->policy.prefetch,
-		.rescue = s->policy.rescue,
 		.die_after = getenv("P2PMTA_DIE_AFTER"),
 	};
 }
@@ -225,7 +223,7 @@ static enum outcome on_reload(void *arg, struct err *e)
 		log_warn("log.to = %s cannot be opened; logging goes on as before", s->log.to);
 	courier_settings(d, s, &courier);
 	courier_set(d->courier, &courier);
-	err_set(e, "queue, policy, outbox.validity and log are taken over; other keys need a restart");
+	err_set(e, "queue, outbox.validity and log are taken over; other keys need a restart");
 	log_info("configuration=reloaded file=%s", s->file);
 	return OK;
 }
@@ -349,7 +347,7 @@ static void start_stations(struct daemon *d)
 		d->loop, d->pool, d->pgp, d->http, store_dir(d->store, PLACE_INBOX), body_work, head_work,
 	};
 	struct fetch_hooks fetch_hooks = {
-		.got_body = courier_on_body, .got_head = courier_on_head, .arg = d->courier,
+		.got_body = courier_on_body, .got_head = courier_on_head, .unwanted = courier_on_unwanted, .arg = d->courier,
 	};
 
 	d->resolve = resolve_start(&resolve, &descriptor, &resolve_hooks);

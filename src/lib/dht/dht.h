@@ -43,8 +43,9 @@ bool dht_is_ready(const struct dht *);
 /*
  * A permanent put: exactly these octets stay in the DHT, renewed by OpenDHT,
  * until dht_put_free(); after that storage nodes forget within ten minutes.
- * done (may be NULL) tells once whether somebody stored it, never from inside
- * this call. What nobody stored is put again by itself when a node comes. At
+ * done (may be NULL) tells whether somebody stored it, never from inside this
+ * call; after a false it comes again when somebody has. What nobody stored is
+ * put again by itself when a node comes. At
  * most LIMIT_DHT_VALUE - 512 octets. Own listens and gets hear it at once,
  * also without any other node.
  */

@@ -30,7 +30,7 @@ struct dht_put {
 	dht_value *value;
 	struct hook *hook;		/* an answer is awaited */
 	bool stored;			/* the last answer */
-	bool answered;			/* done was called */
+	bool answered;			/* done was called; again when `stored` turns true */
 	bool doomed;
 	void (*done)(void *arg, bool ok);
 	void *arg;
@@ -92,6 +92,8 @@ static void put_on_over(void *owner, bool ok)
 {
 	struct dht_put *p = owner;
 
+	bool news = !p->answered || (ok && !p->stored);
+
 	p->hook = NULL;
 	p->stored = ok;
 	if (ok)
@@ -101,7 +103,7 @@ static void put_on_over(void *owner, bool ok)
 	if (p->doomed) {
 		put_cancel(p);
 		put_free(p);
-	} else if (!p->answered) {
+	} else if (news) {
 		p->answered = true;
 		if (p->done)
 			p->done(p->arg, ok);

@@ -159,6 +159,11 @@ void place_drop(struct store *s, enum place place, const uint8_t digest[32])
 	gone_add(s, &s->deferred, &file);
 }
 
+void store_place_sweep(struct store *s, enum place place, const uint8_t digest[32])
+{
+	place_drop(s, place, digest);
+}
+
 void place_committed(struct store *s)
 {
 	for (size_t i = 0; i < s->deferred.n; i++)

@@ -37,6 +37,9 @@ const char *store_dir(const struct store *, enum place);
 /* The file with this content; below ctx. */
 char *store_path(const struct store *, const void *ctx, enum place, const uint8_t digest[32]);
 
+/* A file was made for rows that never came: it goes with the next commit, unless a row has it after all. */
+void store_place_sweep(struct store *, enum place, const uint8_t digest[32]);
+
 /* Small durable values by name ("serial", "uidvalidity"). get: fallback when absent. */
 int64_t store_meta_get(struct store *, const char *name, int64_t fallback);
 void store_meta_set(struct store *, const char *name, int64_t);

@@ -116,10 +116,13 @@ static void open_done(void *arg)
 	log_debug("notice=%llu octets=%llu transfer_ms=%lld open_ms=%lld", (unsigned long long)p->key.id,
 	    (unsigned long long)p->octets, (long long)(p->arrived_ms - p->begun_ms),
 	    (long long)(clock_mono_ms() - p->arrived_ms));
-	if (p->forgotten)
-		pull_free(p);
-	else
+	if (!p->forgotten) {
 		pull_end(p, p->result.res, p->err.text);
+		return;
+	}
+	if (p->result.res == OK && !p->key.head)
+		p->fetch->hooks.unwanted(p->fetch->hooks.arg, p->order.digest);
+	pull_free(p);
 }
 
 static void open_drop(void *arg)
@@ -208,17 +211,25 @@ static void on_done(void *arg, const struct http_reply *reply)
 	}
 }
 
+/* One silent URL must not use up the patience for all. */
+static int64_t quiet_ms(const struct pull *p)
+{
+	int64_t left = p->begun_ms + p->order.patience_ms - clock_mono_ms();
+
+	return left < QUIET_MS ? left : QUIET_MS;
+}
+
 /* The transfer for the next URL; ends the pull when there is none. */
 static void try_next(struct pull *p)
 {
 	char hex[DIGEST_HEX];
 	char *url = p->next_url;
 	struct http_call call = {
-		.method = "GET", .quiet_ms = QUIET_MS, .friend_address = p->order.friend_address,
+		.method = "GET", .quiet_ms = quiet_ms(p), .friend_address = p->order.friend_address,
 		.on_octets = on_octets, .done = on_done, .arg = p,
 	};
 
-	if (url == NULL || *url == '\0') {
+	if (url == NULL || *url == '\0' || call.quiet_ms <= 0) {
 		pull_end(p, RETRY, p->err.text[0] ? p->err.text : "no address of the sender's peer is known");
 		return;
 	}

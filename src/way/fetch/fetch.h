@@ -24,6 +24,7 @@ struct fetch_order {
 	const char *fpr;		/* who must have signed it */
 	const char *urls;		/* base URLs, one per line */
 	bool friend_address;		/* private addresses are fine */
+	int64_t patience_ms;		/* so long without any octet from anybody: RETRY */
 	uint8_t hash[32], digest[32], key[32], t_get[32];
 	uint64_t sealed_size, size;
 	uint8_t head_hash[32];
@@ -59,6 +60,8 @@ struct fetch_hooks {
 	/* Borrowed for the call. The file of a body is durable in inbox/ when res is OK. */
 	void (*got_body)(void *arg, const struct fetch_result *);
 	void (*got_head)(void *arg, const struct fetch_result *);
+	/* A body was opened, but forgotten meanwhile: its file lies in inbox/ and nobody wants it. */
+	void (*unwanted)(void *arg, const uint8_t digest[32]);
 	void *arg;
 };
 

@@ -16,12 +16,12 @@
 #include "way/notify/read.h"
 #include "way/notify/state.h"
 
-enum { READING_MAX = 1024 };
+enum { READING_MAX = 1024, HELD_MAX = 256 };
 
-/* A value being read, or held until the user decides about its signer. */
+/* A value that is being read, or that is held until the user decides about its signer. */
 struct pending {
 	uint8_t hash[32];
-	bool held;
+	char from[LIMIT_ADDRESS + 1];	/* of a held one */
 	UT_hash_handle hh;
 };
 
@@ -30,12 +30,22 @@ struct hearing {
 	struct dht_get *poll_ns, *poll_nr;
 	struct timer *timer;
 	struct pending *pending;
+	struct pending *held;		/* oldest first; what is dropped comes again with a poll */
 };
 
-static void pending_drop(struct hearing *h, struct pending *p)
+static void pending_drop(struct pending **table, struct pending *p)
+{
+	HASH_DELETE(hh, *table, p);
+	talloc_free(p);
+}
+
+static void hold(struct hearing *h, struct pending *p, const char *from)
 {
 	HASH_DELETE(hh, h->pending, p);
-	talloc_free(p);
+	snprintf(p->from, sizeof(p->from), "%s", from);
+	HASH_ADD(hh, h->held, hash, sizeof(p->hash), p);
+	if (HASH_COUNT(h->held) > HELD_MAX)
+		pending_drop(&h->held, h->held);
 }
 
 static void on_read(void *arg)
@@ -47,11 +57,11 @@ static void on_read(void *arg)
 
 	HASH_FIND(hh, n->hearing->pending, r->hash, 32, p);
 	if (r->res == OK && !believed) {
-		p->held = true;
+		hold(n->hearing, p, r->heard.items[0].ns->from);
 	} else {
 		if (r->res != RETRY)
 			store_seen_add(n->parts.store, r->hash, r->day);
-		pending_drop(n->hearing, p);
+		pending_drop(&n->hearing->pending, p);
 	}
 	if (r->res != OK)
 		log_info("notice=%s why=\"%s\"", r->res == REJECT ? "dropped" : "again", r->err.text);
@@ -96,6 +106,8 @@ static void hear_ns(struct notify *n, const struct value *v, struct bytes octets
 		return;
 	digest_of(octets, hash);
 	HASH_FIND(hh, n->hearing->pending, hash, 32, p);
+	if (p == NULL)
+		HASH_FIND(hh, n->hearing->held, hash, 32, p);
 	if (p != NULL || HASH_COUNT(n->hearing->pending) >= READING_MAX || store_seen_has(n->parts.store, hash))
 		return;
 	if (packets_check(PACKETS_NS, v->message, &e) == 0)
@@ -189,5 +201,18 @@ void hear_stop(struct notify *n)
 	dht_get_free(&h->poll_nr);
 	timer_free(&h->timer);
 	HASH_ITER(hh, h->pending, p, next)
-		pending_drop(h, p);
+		pending_drop(&h->pending, p);
+	HASH_ITER(hh, h->held, p, next)
+		pending_drop(&h->held, p);
+}
+
+void notify_release(struct notify *n, const char *address)
+{
+	struct hearing *h = n->hearing;
+	struct pending *p, *next;
+
+	HASH_ITER(hh, h->held, p, next)
+		if (strcmp(p->from, address) == 0)
+			pending_drop(&h->held, p);
+	notify_poll(n);
 }

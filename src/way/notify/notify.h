@@ -88,6 +88,8 @@ void notify_end(struct notify *, enum notify_kind, uint64_t id);
 
 /* An ns or nr value that came over HTTP, unchecked. */
 void notify_take(struct notify *, struct bytes value);
+/* The user has decided about this sender: what was held is read again as it is found in the DHT. */
+void notify_release(struct notify *, const char *address);
 /* Look into the DHT now. */
 void notify_poll(struct notify *);
 

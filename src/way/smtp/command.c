@@ -182,6 +182,14 @@ static void add_recipient(struct smtp_session *s, const char *address)
 	s->n_recipients++;
 }
 
+/* An address whose peer has one, too: behind "bob.+x" there is none. */
+static bool is_peer(const char *address, char normal[LIMIT_ADDRESS + 1])
+{
+	char base[LIMIT_ADDRESS + 1];
+
+	return addr_parse(address, normal) == 0 && addr_parse_base(address, base) == 0;
+}
+
 static void do_rcpt(struct smtp_session *s, char *arg)
 {
 	char *address, *params, *name, *value, normal[LIMIT_ADDRESS + 1];
@@ -192,7 +200,7 @@ static void do_rcpt(struct smtp_session *s, char *arg)
 		smtp_reply(s, "555 5.5.4 Unknown parameter");
 	} else if (!is_speakable(s, address)) {
 		smtp_reply(s, "553 5.6.7 That address needs SMTPUTF8");
-	} else if (strcasecmp(address, "postmaster") != 0 && addr_parse(address, normal) < 0) {
+	} else if (strcasecmp(address, "postmaster") != 0 && !is_peer(address, normal)) {
 		smtp_reply(s, "550 5.1.3 The recipient is no address");
 	} else {
 		/* RFC 5321 section 4.5.1: the postmaster of one user's server is that user. */
