@@ -16,7 +16,7 @@
 #include "lib/base/log.h"
 
 enum {
-	AGAIN_FIRST_S = 5, AGAIN_MAX_S = 1800,
+	AGAIN_FIRST_S = 1, AGAIN_MAX_S = 1800,
 	UNDONE_MS = 1000,
 	DAY_MS = 86400000,
 	/* A letter's row outlives its notification by two days: receipts may come, a recall stands until then. */

@@ -13,6 +13,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
+#include "lib/mail/urls.h"
 #include "lib/mail/value.h"
 #include "lib/mime/header.h"
 
@@ -22,6 +23,7 @@ enum {
 	RECEIPT_FIRST_S = 1, RECEIPT_MAX_S = 3600,
 	/* With the look for new addresses between the two: less than the 60 s after which a client is told. */
 	PATIENCE_MS = 30000, PATIENCE_AFTER_MS = 15000,
+	TOLERATED_S = 86400,
 	RECEIPT_LIFE_S = 2 * 86400,	/* after Expires (protocol.md section 4, step 6) */
 };
 
@@ -119,15 +121,6 @@ static void file_skeleton(struct courier *c, struct notice *n, const struct stru
 	notice_move(c, n, NOTICE_FILED, "");
 }
 
-static char *join_urls(const void *ctx, const struct ns *ns)
-{
-	char *all = talloc_strdup(ctx, "");
-
-	for (size_t i = 0; i < ns->n_urls; i++)
-		all = talloc_asprintf_append_buffer(all, "%s%s", i > 0 ? "\n" : "", ns->urls[i]);
-	return all;
-}
-
 static struct notice *notice_from(const void *ctx, const struct ns *ns, const char *fpr)
 {
 	struct notice *n = talloc_zero(ctx, struct notice);
@@ -143,7 +136,7 @@ static struct notice *notice_from(const void *ctx, const struct ns *ns, const ch
 	n->issued_s = ns->issued_s;
 	n->expires_s = ns->expires_s;
 	n->heard_ms = n->due_ms = clock_now_ms();
-	n->urls = join_urls(n, ns);
+	n->urls = urls_print(n, ns->urls, ns->n_urls);
 	n->group = ns->group != NULL ? ns->group : "";
 	n->has_head = ns->has_head;
 	memcpy(n->head_hash, ns->head_hash, 32);
@@ -172,8 +165,6 @@ static void take_notice(struct courier *c, const void *ctx, const struct notify_
 		answer_again(c, n);
 		return;
 	}
-	if (clock_now_s() >= item->ns->expires_s)
-		return;
 	n = notice_from(ctx, item->ns, fpr);
 	store_notice_add(c->parts.store, n);
 	log_info("notice=%llu state=noticed from=%s size=%llu", (unsigned long long)n->id, n->from,
@@ -198,9 +189,10 @@ bool courier_on_heard(void *courier, const struct notify_heard *heard)
 	return good;
 }
 
+/* Clocks differ: Expires is tolerated for a day (p2pmta-protocol(7), Records); its sender is exact. */
 static bool is_expired(const struct notice *n)
 {
-	return clock_now_s() >= n->expires_s;
+	return clock_now_s() >= n->expires_s + TOLERATED_S;
 }
 
 static void lapse(struct courier *c, struct notice *n)
@@ -315,7 +307,7 @@ void in_fetch(struct courier *c, struct notice *n)
 	} else if (n->wanted || clock_now_s() >= rescue || pulls_are_waiting(c, n->id)) {
 		fetch_body(c->parts.fetch, in_order(c, n, n));
 	} else {
-		n->due_ms = (rescue < n->expires_s ? rescue : n->expires_s) * 1000;
+		n->due_ms = rescue * 1000;
 		agenda_set(c->agenda, AGENDA_NOTICE, n->id, n->due_ms);
 	}
 }

@@ -16,8 +16,20 @@
 #include "lib/mail/addr.h"
 #include "way/seal/seal.h"
 
-/* A skeleton up to this leaves room for everything else in an ns of 4 KiB, also with RSA keys. */
-enum { INLINE_MAX = 1280 };
+/*
+ * A skeleton up to this goes into the ns: what 4 KiB leave beside the other
+ * fields, a PKESK and our signature, and our own key in base64.
+ */
+enum { INLINE_MAX = 1280, INLINE_AND_KEY_MAX = 1900 };
+
+static size_t inline_max(struct courier *c)
+{
+	size_t key = resolve_own_key(c->parts.resolve).len * 4 / 3;
+
+	if (key >= INLINE_AND_KEY_MAX)
+		return 0;
+	return INLINE_AND_KEY_MAX - key < INLINE_MAX ? INLINE_AND_KEY_MAX - key : INLINE_MAX;
+}
 
 /* A letter on a worker; its own talloc context. */
 struct sealing {
@@ -150,7 +162,7 @@ static void seal_start(struct courier *c, const struct letter *l)
 		.spool_path = store_path(c->parts.store, s, PLACE_SPOOL, s->digest),
 		.digest = s->digest,
 		.outbox = talloc_strdup(s, store_dir(c->parts.store, PLACE_OUTBOX)),
-		.inline_max = INLINE_MAX,
+		.inline_max = inline_max(c),
 	};
 	HASH_ADD(hh, c->sealings, letter, sizeof(s->letter), s);
 	pool_submit(c->parts.pool, POOL_BULK, &job, s);

@@ -19,6 +19,7 @@
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
 #include "lib/store/contact.h"
+#include "lib/store/notice.h"
 #include "way/imap/imap.h"
 #include "way/outbox/outbox.h"
 #include "way/seal/seal.h"
@@ -249,14 +250,17 @@ static void on_stop(void *arg)
 static enum outcome sweep_keys(struct daemon *d, struct err *e)
 {
 	void *ctx = talloc_new(NULL);
-	size_t n, n_pinned = 0;
+	size_t n, n_signers, n_keep = 0;
 	struct contact **all = store_contact_all(d->store, ctx, &n);
-	const char **pinned = talloc_array(ctx, const char *, n + 1);
+	const char **signers = store_notice_signers(d->store, ctx, &n_signers);
+	const char **keep = talloc_array(ctx, const char *, n + n_signers + 1);
 
 	for (size_t i = 0; i < n; i++)
 		if (all[i]->fpr[0] != '\0')
-			pinned[n_pinned++] = all[i]->fpr;
-	enum outcome res = pgp_keep_only_work(d->pgp, pinned, n_pinned, e);
+			keep[n_keep++] = all[i]->fpr;
+	for (size_t i = 0; i < n_signers; i++)
+		keep[n_keep++] = signers[i];
+	enum outcome res = pgp_keep_only_work(d->pgp, keep, n_keep, e);
 
 	talloc_free(ctx);
 	return res;

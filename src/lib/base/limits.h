@@ -20,6 +20,7 @@ enum {
 	LIMIT_DHT_VALUE = 64 * 1024,
 	LIMIT_DESCRIPTOR = 16 * 1024,	/* signed peer/1 */
 	LIMIT_PUBKEY = 6 * 1024,
+	LIMIT_OWN_PUBKEY = 1900,	/* more does not fit into a notice: RSA up to 3,072 bits */
 	LIMIT_HEAD = 2 * 1024 * 1024,	/* head object, sealed and open */
 	LIMIT_URLS = 8,
 	LIMIT_URL = 1024,

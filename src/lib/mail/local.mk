@@ -17,6 +17,8 @@ src_lib_mail_libmail_a_SOURCES = \
 	src/lib/mail/record.h \
 	src/lib/mail/record_get.c \
 	src/lib/mail/record_print.c \
+	src/lib/mail/urls.c \
+	src/lib/mail/urls.h \
 	src/lib/mail/value.c \
 	src/lib/mail/value.h
 EXTRA_DIST += src/lib/mail/README

@@ -99,7 +99,7 @@ static enum outcome put_wrappers(struct pgp *p, struct err *e)
 
 	for (int i = 0; i < N_ENGINES && res == OK; i++)
 		res = put(p, engines[i].name, mem_printf(tmp,
-		    "#!/bin/sh\numask 077\nulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
+		    "#!/bin/sh\numask 077\ntrap '' HUP INT TERM\nulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
 		    engines[i].cpu_s, engines[i].memory_kib, GPG_PATH, engines[i].options), 0700, e);
 	if (res == OK)
 		res = put(p, "agent", mem_printf(tmp,

@@ -82,8 +82,17 @@ static enum outcome try_key(struct pgp *p, struct err *e)
 	struct bytes out;
 	enum outcome res = pgp_sign_encrypt_work(p, tmp, "self/1", fprs, 1, bytes_str("?"), &out, e);
 
+	bool works = res == OK;
+
+	if (works)
+		res = pgp_export_work(p, tmp, p->own_fpr, false, &out, e);
+	if (res == OK && out.len > LIMIT_OWN_PUBKEY) {
+		err_set(e, "this key takes %zu octets and a notice has room for %d: use an ed25519 key, or RSA up to 3072 bits",
+		    out.len, LIMIT_OWN_PUBKEY);
+		res = REJECT;
+	}
 	talloc_free(tmp);
-	if (res != OK) {
+	if (!works) {
 		err_wrap(e, "this key does not work (has it a passphrase, or no encryption subkey?)");
 		res = REJECT;
 	}

@@ -29,10 +29,25 @@ static void on_validsig(struct heard *h, const char *args)
 		memcpy(h->primary, primary, FPR_LEN);
 }
 
+/* What gpg says when it is the octets' fault; a gpg that died says nothing. */
+static bool is_judgement(const char *keyword)
+{
+	static const char *const judgements[] = {
+		"NODATA", "DECRYPTION_FAILED", "BADMDC", "BADSIG", "ERRSIG", "UNEXPECTED", "ERROR", "FAILURE", "BAD_PASSPHRASE",
+		"NO_SECKEY", "INV_RECP", "INV_SGNR", "TRUNCATED",
+	};
+
+	for (size_t i = 0; i < sizeof(judgements) / sizeof(judgements[0]); i++)
+		if (!strcmp(keyword, judgements[i]))
+			return true;
+	return false;
+}
+
 static gpgme_error_t on_status(void *arg, const char *keyword, const char *args)
 {
 	struct heard *h = arg;
 
+	h->judged |= is_judgement(keyword);
 	if (!strcmp(keyword, "NEWSIG"))
 		h->newsig++;
 	else if (!strcmp(keyword, "VALIDSIG"))
@@ -170,7 +185,10 @@ static bool can_sign(struct pgp *p)
 
 enum outcome work_judge(struct work *w, gpgme_error_t failed)
 {
-	if (gpgme_err_code_to_errno(gpgme_err_code(failed)))
+	/* Plaintext without decryption is an answer, too: it was not encrypted. */
+	bool judged = w->heard.judged || (w->heard.plaintext && !w->heard.decryption);
+
+	if (gpgme_err_code_to_errno(gpgme_err_code(failed)) || !judged)
 		return RETRY;
 	switch ((int)gpgme_err_code(failed)) {
 	case GPG_ERR_NO_AGENT:

@@ -28,6 +28,7 @@ struct pgp {
 /* What gpg said on its status descriptor, as far as GPGME does not pass it on. */
 struct heard {
 	unsigned newsig, validsig, plaintext, decryption, goodmdc;
+	bool judged;			/* it said itself that something is wrong */
 	char primary[FPR_LEN];		/* of VALIDSIG */
 	bool binary;			/* VALIDSIG names class 00 */
 };

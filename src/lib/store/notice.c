@@ -145,6 +145,22 @@ int64_t store_notice_next_due(struct store *s)
 	    INT64_MAX);
 }
 
+const char **store_notice_signers(struct store *s, const void *ctx, size_t *n_out)
+{
+	size_t n = 0, size = 8;
+	const char **fprs = mem_array(ctx, const char *, size);
+	sqlite3_stmt *q = db_read(s, "SELECT DISTINCT fpr FROM notice WHERE state IN (?, ?, ?)",
+	    ARGS(I(NOTICE_NOTICED), I(NOTICE_FILED), I(NOTICE_LAPSED)));
+
+	while (db_next(s, q)) {
+		if (n == size)
+			fprs = mem_resize(ctx, fprs, const char *, size *= 2);
+		fprs[n++] = col_text(fprs, q, 0);
+	}
+	*n_out = n;
+	return fprs;
+}
+
 uint64_t store_notice_count_unpulled(struct store *s)
 {
 	return (uint64_t)db_get_int(s, "SELECT count(*) FROM notice WHERE done = 0 AND state = ?", ARGS(I(NOTICE_FILED)), 0);

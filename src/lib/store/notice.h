@@ -49,6 +49,8 @@ void store_notice_save(struct store *, const struct notice *);
 struct notice **store_notice_due(struct store *, const void *ctx, enum notice_state, int64_t now_ms, size_t max, size_t *n_out);
 /* Like store_rcpt_next_due(). */
 int64_t store_notice_next_due(struct store *);
+/* Signers of what is noticed, filed or lapsed: their keys are still needed. Below ctx. */
+const char **store_notice_signers(struct store *, const void *ctx, size_t *n_out);
 uint64_t store_notice_count_unpulled(struct store *);
 /* Forget rows done whose expiry lies 31 days back. */
 void store_notice_forget(struct store *, int64_t now_s);

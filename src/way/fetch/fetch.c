@@ -16,6 +16,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/files.h"
 #include "lib/base/log.h"
+#include "lib/mail/urls.h"
 #include "lib/mail/value.h"
 #include "way/fetch/fetch.h"
 
@@ -31,7 +32,7 @@ struct pull {
 	struct pull_id key;
 	struct fetch *fetch;
 	struct fetch_order order;
-	char *next_url;
+	const char *next_url;		/* and those behind it */
 	struct http_transfer *transfer;
 	int fd;
 	char *tmp;
@@ -223,25 +224,24 @@ static int64_t quiet_ms(const struct pull *p)
 static void try_next(struct pull *p)
 {
 	char hex[DIGEST_HEX];
-	char *url = p->next_url;
+	char *path;
 	struct http_call call = {
 		.method = "GET", .quiet_ms = quiet_ms(p), .friend_address = p->order.friend_address,
 		.on_octets = on_octets, .done = on_done, .arg = p,
 	};
 
-	if (url == NULL || *url == '\0' || call.quiet_ms <= 0) {
+	hex_print(bytes_of(p->order.hash, 32), hex);
+	path = talloc_asprintf(p, "/outbox/%s%s", hex, p->key.head ? ".head" : "");
+	call.url = urls_first(p, p->next_url, path);
+	if (call.url == NULL || call.quiet_ms <= 0) {
 		pull_end(p, RETRY, p->err.text[0] ? p->err.text : "no address of the sender's peer is known");
 		return;
 	}
-	size_t len = strcspn(url, "\n");
-
-	p->next_url = url[len] == '\n' ? url + len + 1 : NULL;
+	p->next_url = urls_rest(p->next_url);
 	if (!rewind_file(p)) {
 		pull_end(p, RETRY, p->err.text);
 		return;
 	}
-	hex_print(bytes_of(p->order.hash, 32), hex);
-	call.url = talloc_asprintf(p, "%.*s/outbox/%s%s", (int)len, url, hex, p->key.head ? ".head" : "");
 	call.authorization = auth_print(p, p->order.t_get);
 	call.max = p->key.head ? p->order.head_size : p->order.sealed_size;
 	if (call.max < MAX_410)

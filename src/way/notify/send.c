@@ -9,6 +9,7 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
+#include "lib/mail/urls.h"
 #include "lib/mail/value.h"
 #include "way/notify/state.h"
 
@@ -25,13 +26,14 @@ struct sending {
 	bool stored;			/* the DHT has it */
 	struct http_transfer *transfer;
 	struct bytes value;
-	char *urls, *next_url;		/* of the POSTs under way */
+	char *urls;			/* of the POSTs under way */
+	const char *next_url;
 	bool own;			/* it is for ourselves */
 	struct timer *to_self;
 	UT_hash_handle hh;
 };
 
-static const char *const routes[] = { [NOTIFY_NS] = "ns", [NOTIFY_RECALL] = NULL, [NOTIFY_RECEIPT] = "nr" };
+static const char *const routes[] = { [NOTIFY_NS] = "/ns", [NOTIFY_RECALL] = NULL, [NOTIFY_RECEIPT] = "/nr" };
 
 static void post_next(struct sending *s);
 
@@ -81,7 +83,7 @@ static void on_posted(void *arg, const struct http_reply *reply)
 	if (is_proof(s, reply->body)) {
 		n->hooks.proven(n->hooks.arg, id);
 	} else if (reply->status == 202 || reply->status == 200) {
-		s->next_url = NULL;
+		s->next_url = "";
 		told_sent(s);
 	} else {
 		post_next(s);
@@ -90,18 +92,15 @@ static void on_posted(void *arg, const struct http_reply *reply)
 
 static void post_next(struct sending *s)
 {
-	char *url = s->next_url;
-
-	if (url == NULL || *url == '\0' || routes[s->id.kind] == NULL)
-		return;
-	size_t len = strcspn(url, "\n");
+	const char *route = routes[s->id.kind];
 	struct http_call call = {
 		.method = "POST", .body = s->value, .max = 4096, .quiet_ms = POST_MS, .total_ms = POST_MS,
 		.done = on_posted, .arg = s,
 	};
 
-	call.url = talloc_asprintf(s, "%.*s/%s", (int)len, url, routes[s->id.kind]);
-	s->next_url = url[len] == '\n' ? url + len + 1 : NULL;
+	if (route == NULL || (call.url = urls_first(s->urls, s->next_url, route)) == NULL)
+		return;
+	s->next_url = urls_rest(s->next_url);
 	s->transfer = http_call(s->notify->parts.http, &call);
 }
 

@@ -10,7 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/mail/addr.h"
+#include "lib/mail/urls.h"
 #include "lib/mail/value.h"
 #include "way/resolve/check.h"
 #include "way/resolve/own.h"
@@ -62,15 +62,6 @@ static void ask_end(struct ask *a, enum outcome res, const char *reason)
 	r->hooks.resolved(r->hooks.arg, address, res, reason);
 }
 
-static char *join_urls(const void *ctx, const struct peer *p)
-{
-	char *all = talloc_strdup(ctx, "");
-
-	for (size_t i = 0; i < p->n_urls; i++)
-		all = talloc_asprintf_append_buffer(all, "%s%s", i > 0 ? "\n" : "", p->urls[i]);
-	return all;
-}
-
 static void take_descriptor(struct contact *c, const struct check *check)
 {
 	const struct peer *p = check->peer;
@@ -81,7 +72,7 @@ static void take_descriptor(struct contact *c, const struct check *check)
 	c->descriptor = check->descriptor;
 	c->expires_s = p->expires_s;
 	c->reachable_until_s = p->reachable_until_s;
-	c->urls = join_urls(c, p);
+	c->urls = urls_print(c, p->urls, p->n_urls);
 	c->group = p->group != NULL ? p->group : "";
 	c->stamp = p->stamp;
 }
@@ -98,10 +89,10 @@ static struct contact *contact_get(struct resolve *r, const void *ctx, const cha
 	return c;
 }
 
-/* Another key is in sight: remember it, tell the user once. */
+/* Another key is in sight: tell the user once, until he has decided; more of them cost a stranger nothing. */
 static void note_rival(struct resolve *r, struct contact *c, const char *rival)
 {
-	if (rival[0] == '\0' || strcmp(c->rival, rival) == 0)
+	if (rival[0] == '\0' || c->rival[0] != '\0')
 		return;
 	c->rival = rival;
 	log_warn("address=%s key=%s rival=%s", c->address, c->fpr, rival);
@@ -231,15 +222,14 @@ static void on_http_done(void *arg, const struct http_reply *reply)
 
 static void ask_peer_itself(struct ask *a, const struct contact *c)
 {
-	size_t len = strcspn(c->urls, "\n");
 	struct http_call call = {
 		.method = "GET", .max = LIMIT_DESCRIPTOR, .quiet_ms = LOOK_MS, .total_ms = LOOK_MS,
 		.done = on_http_done, .arg = a,
 	};
 
-	if (len == 0)
+	call.url = urls_first(c, c->urls, "/descriptor");
+	if (call.url == NULL)
 		return;
-	call.url = talloc_asprintf(c, "%.*s/descriptor", (int)len, c->urls);
 	a->transfer = http_call(a->resolve->parts.http, &call);
 }
 
