@@ -182,8 +182,9 @@ class Peer:
         with open(self.log_path, "ab") as log:
             log.write(b"--- start %s\n" % " ".join("%s=%s" % i for i in env.items()).encode())
             log.flush()
-            self.process = subprocess.Popen([program("p2pmta"), "-c", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=self.environment(env))
+            # A session of its own: Ctrl-C is for whoever runs the peers.
+            self.process = subprocess.Popen([program("p2pmta"), "-c", self.config], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=self.environment(env), start_new_session=True)
         if wait:
             until(self.answers, self.name + " answers", 20)
         if dht:
