@@ -53,15 +53,28 @@ struct daemon {
 
 /* Mail clients. */
 
-static bool on_login(void *arg, const char *user, const char *password)
+static bool is_user(const struct daemon *d, const char *user)
 {
-	struct daemon *d = arg;
 	char address[LIMIT_ADDRESS + 1];
 	const char *own = d->settings->address;
 	bool whole = addr_parse(user, address) == 0 && strcmp(address, own) == 0;
 	bool local = strlen(user) == strcspn(own, "@") && strncasecmp(user, own, strlen(user)) == 0;
 
-	return settings_check_password(d->settings, password) && (whole || local);
+	return whole || local;
+}
+
+static bool on_login(void *arg, const char *user, const char *password)
+{
+	struct daemon *d = arg;
+
+	return settings_check_password(d->settings, password) && is_user(d, user);
+}
+
+static bool on_secret(void *arg, const char *user, struct scram_secret *out)
+{
+	struct daemon *d = arg;
+
+	return settings_get_secret(d->settings, out) && is_user(d, user);
 }
 
 static void on_submit(void *arg, const struct smtp_submission *s, uint64_t ticket)
@@ -393,7 +406,7 @@ static bool start_smtp(struct daemon *d, struct err *e)
 		.max_size = s->smtp.max_size, .max_recipients = s->smtp.max_recipients, .address = s->address,
 		.spool = store_dir(d->store, PLACE_SPOOL),
 	};
-	struct smtp_hooks hooks = { .login = on_login, .submit = on_submit, .arg = d };
+	struct smtp_hooks hooks = { .login = on_login, .secret = on_secret, .submit = on_submit, .arg = d };
 
 	d->smtp = smtp_start(d->loop, d->pool, &smtp, &hooks, e);
 	return d->smtp != NULL;

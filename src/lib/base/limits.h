@@ -39,8 +39,15 @@ enum {
 	LIMIT_SMTP_LINE = 4096,
 	LIMIT_SMTP_AUTH_LINE = 12288,
 	LIMIT_SMTP_ERRORS = 20,
+	LIMIT_SMTP_COMMANDS = 200,	/* that bring no message nearer, since the last message */
 	LIMIT_SMTP_SESSIONS = 256,
 	LIMIT_SMTP_IDLE_S = 300,
+	LIMIT_SMTP_LOGIN_S = 300,	/* from the connection to the login */
+	LIMIT_SMTP_LINE_S = 60,		/* from the first octet of a line to its end */
+	LIMIT_SMTP_DATA_S = 180,	/* for each LIMIT_SMTP_DATA_MIN octets of a message */
+	LIMIT_SMTP_DATA_MIN = 1024,
+	LIMIT_SMTP_ENVID = 100,		/* RFC 3461 section 4.4 */
+	LIMIT_SMTP_ORCPT = 500,		/* section 4.2 */
 
 	/* IMAP */
 	LIMIT_IMAP_LINE = 64 * 1024,

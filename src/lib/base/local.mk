@@ -19,6 +19,8 @@ src_lib_base_libbase_a_SOURCES = \
 	src/lib/base/log.h \
 	src/lib/base/mem.c \
 	src/lib/base/mem.h \
+	src/lib/base/penalty.c \
+	src/lib/base/penalty.h \
 	src/lib/base/scram.c \
 	src/lib/base/scram.h
 

@@ -76,7 +76,7 @@ static void put_field(struct data *d, const char *name, const char *value)
 
 struct header {
 	struct bytes block;
-	bool has_field, has_date, has_message_id, is_record;
+	bool has_field, has_date, has_message_id, is_record, is_resent;
 	size_t n_from;		/* mailboxes in all From fields */
 	bool is_own;		/* the last of them is ours */
 };
@@ -117,6 +117,7 @@ static void look_at_header(const struct data *d, struct header *h)
 		h->has_field = true;
 		h->has_date |= header_is(name, "Date");
 		h->has_message_id |= header_is(name, "Message-ID");
+		h->is_resent |= header_is(name, "Resent-From");
 		if (header_is(name, "From"))
 			look_at_from(d, h, whole);
 	}
@@ -157,7 +158,7 @@ static void end_header(struct data *d, bool is_block)
 		spoil(d, DATA_RECORD);
 	/* Receivers demand it of every message (p2pmta-protocol(7), Trust), so one without is refused here. */
 	if (h.n_from != 1 || !h.is_own)
-		spoil(d, DATA_FROM);
+		spoil(d, h.is_resent ? DATA_RESENT : DATA_FROM);
 	if (!h.has_date)
 		put_field(d, "Date", d->set.date);
 	if (!h.has_message_id)
@@ -298,6 +299,21 @@ size_t data_feed(struct data *d, const char *in, size_t len, bool *end_out)
 	return at;
 }
 
+void data_feed_chunk(struct data *d, const char *in, size_t len)
+{
+	for (size_t at = 0; at < len;)
+		at += d->state == CR ? feed_after_cr(d, in[at]) : feed_text(d, in + at, len - at);
+}
+
+void data_end_chunks(struct data *d)
+{
+	if (d->state == CR)
+		spoil(d, DATA_BARE);
+	else if (d->state == TEXT)
+		data_feed_chunk(d, "\r\n", 2);
+	end_data(d);
+}
+
 enum data_verdict data_verdict(const struct data *d)
 {
 	return d->verdict;
@@ -320,6 +336,8 @@ const char *data_reply(enum data_verdict verdict)
 		return "550 5.6.0 The first field must not be P2pMTA";
 	case DATA_FROM:
 		return "550 5.7.1 From must be your own address, once";
+	case DATA_RESENT:
+		return "550 5.7.1 A message of somebody else cannot be resent, only forwarded: From must be your own address, Resent-From does not count";
 	case DATA_TOO_BIG:
 		return "552 5.3.4 Message is too big";
 	}

@@ -30,6 +30,7 @@ enum data_verdict {
 	DATA_LONG_HEADER,
 	DATA_RECORD,		/* its first field is P2pMTA (protocol.md section 2) */
 	DATA_FROM,		/* From is not exactly the own address, or one with a +tag */
+	DATA_RESENT,		/* the same, but it was resent by us (RFC 5322 section 3.6.6) */
 	DATA_TOO_BIG,
 };
 
@@ -48,6 +49,13 @@ struct data;
 struct data *data_new(const void *ctx, const struct data_settings *);
 /* Returns how many octets belong to the data; less than len only at the end. */
 size_t data_feed(struct data *, const char *in, size_t len, bool *end_out);
+
+/*
+ * The same without dots, for chunks (RFC 3030): the end is where the caller
+ * says. A last line without CRLF gets it.
+ */
+void data_feed_chunk(struct data *, const char *in, size_t len);
+void data_end_chunks(struct data *);
 
 /* After the end, or at any time: is it spoilt? Once it is, nothing more is put. */
 enum data_verdict data_verdict(const struct data *);

@@ -1,9 +1,11 @@
 noinst_LIBRARIES += src/way/smtp/libsmtp.a
 src_way_smtp_libsmtp_a_SOURCES = \
 	src/way/smtp/auth.c \
+	src/way/smtp/chunk.c \
 	src/way/smtp/command.c \
 	src/way/smtp/data.c \
 	src/way/smtp/data.h \
+	src/way/smtp/envelope.c \
 	src/way/smtp/path.c \
 	src/way/smtp/session.c \
 	src/way/smtp/session.h \

@@ -1,11 +1,12 @@
 /*
- * The arguments of MAIL and RCPT (RFC 5321 section 4.1.2). Quoted local parts
+ * The arguments of MAIL and RCPT (RFC 5321 section 4.1.2), and xtext. Quoted local parts
  * are no addresses of ours, so a '>' within quotes needs no care; a source
  * route is passed over, as section 4.1.1.3 asks.
  */
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/mem.h"
 #include "way/smtp/session.h"
 
 int smtp_path_parse(char *arg, const char *word, char **address_out, char **params_out)
@@ -45,4 +46,30 @@ bool smtp_param_next(char **params, char **name_out, char **value_out)
 	if (*value_out)
 		*(*value_out)++ = '\0';
 	return true;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+char *smtp_xtext_parse(const void *ctx, const char *text)
+{
+	char *out = mem_strdup(ctx, text), *to = out;
+
+	for (const char *from = text; *from; from++, to++) {
+		bool is_hex = *from == '+';
+		int high = is_hex ? hex_digit(from[1]) : 0, low = is_hex && high >= 0 ? hex_digit(from[2]) : 0;
+		*to = is_hex ? (char)(high * 16 + low) : *from;
+		/* Printable once decoded, or a report could be made to hold other fields. */
+		if (high < 0 || low < 0 || *from == '=' || *to < ' ' || *to > '~' || (!is_hex && *to == ' ')) {
+			talloc_free(out);
+			return NULL;
+		}
+		from += is_hex ? 2 : 0;
+	}
+	*to = '\0';
+	return out;
 }

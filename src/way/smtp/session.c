@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -21,7 +22,9 @@
 
 enum {
 	INPUT_MAX = 64 * 1024,
-	REPLY_MAX = 512,	/* RFC 5321 section 4.5.3.1.5 */
+	REPLY_MAX = 1024,	/* RFC 5321 section 4.5.3.1.5 says 512, but for SASL */
+	UNSENT_MAX = 128 * 1024,	/* answers; then no more commands are read */
+	END_MS = 10 * 1000,	/* for the last words to get through */
 };
 
 void smtp_trace(const struct smtp_session *s, char dir, const char *text)
@@ -50,8 +53,66 @@ void smtp_reply(struct smtp_session *s, const char *fmt, ...)
 			*p = '?';
 	if (is_error(text))
 		s->errors++;
-	smtp_trace(s, '>', text);
+	/* What a SASL mechanism says is half of what somebody needs to guess at leisure. */
+	smtp_trace(s, '>', strncmp(text, "334 ", 4) == 0 ? "334 ***" : text);
 	conn_printf(s->conn, "%s\r\n", text);
+}
+
+static int64_t seconds_or(int64_t set_ms, int seconds)
+{
+	return set_ms > 0 ? set_ms : seconds * (int64_t)1000;
+}
+
+static int64_t pace_ms(const struct smtp_session *s, enum smtp_pace pace)
+{
+	const struct smtp_settings *set = &s->smtp->set;
+
+	if (pace == PACE_LINE)
+		return seconds_or(set->line_ms, LIMIT_SMTP_LINE_S);
+	if (pace == PACE_DATA)
+		return seconds_or(set->data_ms, LIMIT_SMTP_DATA_S);
+	int64_t idle = seconds_or(set->idle_ms, LIMIT_SMTP_IDLE_S);
+	int64_t left = s->since_ms + seconds_or(set->login_ms, LIMIT_SMTP_LOGIN_S) - clock_mono_ms();
+	if (s->is_logged_in || idle < left)
+		return idle;
+	return left > 0 ? left : 0;
+}
+
+/* The deadline of a line or of data runs on; that of the next line begins with each one. */
+static void set_pace(struct smtp_session *s, enum smtp_pace pace)
+{
+	if (pace == s->pace && pace != PACE_IDLE)
+		return;
+	s->pace = pace;
+	s->octets_before = s->octets;
+	if (pace == PACE_NONE)
+		timer_clear(s->deadline);
+	else
+		timer_set(s->deadline, pace_ms(s, pace));
+}
+
+static void on_deadline(void *arg)
+{
+	struct smtp_session *s = arg;
+
+	switch (s->pace) {
+	case PACE_NONE:
+		break;
+	case PACE_IDLE:
+		smtp_session_end(s, "421 4.4.2 Nothing was said for too long");
+		break;
+	case PACE_LINE:
+		smtp_session_end(s, "421 4.4.2 Too slow");
+		break;
+	case PACE_DATA:
+		if (s->octets - s->octets_before < LIMIT_SMTP_DATA_MIN) {
+			smtp_session_end(s, "421 4.4.2 Too slow");
+		} else {
+			s->octets_before = s->octets;
+			timer_set(s->deadline, pace_ms(s, PACE_DATA));
+		}
+		break;
+	}
 }
 
 void smtp_session_end(struct smtp_session *s, const char *reply)
@@ -59,20 +120,22 @@ void smtp_session_end(struct smtp_session *s, const char *reply)
 	smtp_session_reset(s);
 	s->input = INPUT_END;
 	smtp_reply(s, "%s", reply);
+	set_pace(s, PACE_NONE);
+	conn_set_idle(s->conn, END_MS);
 	conn_finish(s->conn);
 }
 
 void smtp_session_wait(struct smtp_session *s)
 {
 	s->input = INPUT_WAIT;
-	conn_set_idle(s->conn, 0);
+	set_pace(s, PACE_NONE);
 	conn_pause(s->conn);
 }
 
 void smtp_session_go_on(struct smtp_session *s, enum smtp_input input)
 {
 	s->input = input;
-	conn_set_idle(s->conn, LIMIT_SMTP_IDLE_S * (int64_t)1000);
+	set_pace(s, PACE_IDLE);
 	conn_resume(s->conn);
 }
 
@@ -89,7 +152,8 @@ void smtp_session_reset(struct smtp_session *s)
 	s->n_recipients = 0;
 	s->is_utf8 = false;
 	s->ticket = 0;
-	if (s->phase & (PHASE_MAIL | PHASE_RCPT))
+	s->chunk.refusal = NULL;
+	if (s->phase & (PHASE_MAIL | PHASE_RCPT | PHASE_CHUNK))
 		s->phase = PHASE_READY;
 }
 
@@ -159,22 +223,59 @@ static size_t take_line(struct smtp_session *s, const char *data, size_t len)
 	return n + 1;
 }
 
-static size_t on_data(void *arg, const char *data, size_t len)
+/* Who does not read answers gets no more of them. */
+static bool is_clogged(struct smtp_session *s)
+{
+	s->is_clogged = conn_unsent(s->conn) > UNSENT_MAX;
+	if (s->is_clogged)
+		conn_pause(s->conn);
+	return s->is_clogged;
+}
+
+static void on_drain(void *arg)
 {
 	struct smtp_session *s = arg;
+
+	if (s->is_clogged) {
+		s->is_clogged = false;
+		conn_resume(s->conn);
+	}
+}
+
+static size_t feed(struct smtp_session *s, const char *data, size_t len)
+{
+	size_t used;
 
 	switch (s->input) {
 	case INPUT_COMMAND:
 	case INPUT_AUTH:
-		return take_line(s, data, len);
+		return is_clogged(s) ? 0 : take_line(s, data, len);
 	case INPUT_DATA:
-		return smtp_data_feed(s, data, len);
+		used = smtp_data_feed(s, data, len);
+		s->octets += used;
+		return used;
+	case INPUT_CHUNK:
+		used = smtp_chunk_feed(s, data, len);
+		s->octets += used;
+		return used;
 	case INPUT_WAIT:
 		return 0;
 	case INPUT_END:
 		break;
 	}
 	return len;
+}
+
+static size_t on_data(void *arg, const char *data, size_t len)
+{
+	struct smtp_session *s = arg;
+	size_t used = feed(s, data, len);
+
+	if (s->input == INPUT_DATA || s->input == INPUT_CHUNK)
+		set_pace(s, PACE_DATA);
+	else if ((s->input == INPUT_COMMAND || s->input == INPUT_AUTH) && !s->is_clogged)
+		set_pace(s, used == 0 || s->skipping ? PACE_LINE : PACE_IDLE);
+	return used;
 }
 
 static void on_close(void *arg, const char *why)
@@ -193,8 +294,8 @@ static void on_timer(void *arg)
 
 void smtp_session_new(struct smtp *smtp, int fd)
 {
-	static const struct conn_hooks hooks = { .on_data = on_data, .on_close = on_close };
-	const struct conn_settings set = { .max_input = INPUT_MAX, .idle_ms = LIMIT_SMTP_IDLE_S * (int64_t)1000 };
+	static const struct conn_hooks hooks = { .on_data = on_data, .on_close = on_close, .on_drain = on_drain };
+	const struct conn_settings set = { .max_input = INPUT_MAX, .low = UNSENT_MAX / 2 };
 	struct smtp_session *s = mem_zero(NULL, struct smtp_session);
 
 	s->smtp = smtp;
@@ -203,6 +304,8 @@ void smtp_session_new(struct smtp *smtp, int fd)
 	s->phase = PHASE_START;
 	s->conn = conn_new(smtp->loop, fd, &set, &hooks, s);
 	s->timer = timer_new(smtp->loop, on_timer, s);
+	s->deadline = timer_new(smtp->loop, on_deadline, s);
+	set_pace(s, PACE_IDLE);
 	LIST_INSERT_HEAD(&smtp->sessions, s, link);
 	smtp->n_sessions++;
 	if (smtp->set.tls_mode == TLS_ALWAYS)
@@ -215,7 +318,16 @@ void smtp_session_free(struct smtp_session *s)
 	smtp_session_reset(s);
 	LIST_REMOVE(s, link);
 	s->smtp->n_sessions--;
+	smtp_auth_forget(s);
 	timer_free(&s->timer);
+	timer_free(&s->deadline);
 	conn_free(&s->conn);
 	talloc_free(s);
+}
+
+void smtp_session_evict(struct smtp_session *s, const char *reply)
+{
+	if (!conn_is_tls(s->conn) && conn_unsent(s->conn) == 0)
+		(void)!send(conn_fd(s->conn), reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+	smtp_session_free(s);
 }

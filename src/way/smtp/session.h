@@ -18,6 +18,7 @@ enum smtp_phase {
 	PHASE_READY = 4,	/* logged in */
 	PHASE_MAIL = 8,		/* has a sender */
 	PHASE_RCPT = 16,	/* and a recipient */
+	PHASE_CHUNK = 32,	/* and the first chunks of the message (BDAT) */
 };
 
 /* Who reads the next octets. */
@@ -25,11 +26,27 @@ enum smtp_input {
 	INPUT_COMMAND,
 	INPUT_AUTH,		/* a line of a SASL exchange */
 	INPUT_DATA,
+	INPUT_CHUNK,		/* the octets of a BDAT */
 	INPUT_WAIT,		/* nobody: an answer is on its way */
 	INPUT_END,		/* nobody, ever */
 };
 
-enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
+/* What the client must hurry with: each has a time limit of its own. */
+enum smtp_pace {
+	PACE_NONE,		/* it waits for us */
+	PACE_IDLE,		/* the next line */
+	PACE_LINE,		/* the rest of a line */
+	PACE_DATA,		/* octets of a message */
+};
+
+enum auth_step {
+	AUTH_PLAIN,
+	AUTH_LOGIN_USER,
+	AUTH_LOGIN_PASSWORD,
+	AUTH_SCRAM_FIRST,
+	AUTH_SCRAM_FINAL,
+	AUTH_SCRAM_END,		/* the client's nod to our last message */
+};
 
 LIST_HEAD(smtp_job_list, smtp_job);
 
@@ -51,6 +68,7 @@ struct smtp {
 	struct smtp_session_list sessions;
 	size_t n_sessions;
 	uint64_t next_id, next_ticket;
+	struct penalty penalty;		/* unless set.penalty */
 	struct smtp_anchor *anchor;
 };
 
@@ -63,16 +81,23 @@ struct smtp_session {
 	uint64_t id;
 	struct conn *conn;
 	struct timer *timer;	/* a late answer to AUTH */
+	struct timer *deadline;	/* of pace */
+	enum smtp_pace pace;
+	uint64_t octets, octets_before;	/* of messages: now, and when the deadline was set */
 	enum smtp_phase phase;
 	enum smtp_input input;
 	bool skipping;		/* the rest of a line that was too long */
 	bool is_esmtp;
 	bool is_logged_in;
+	bool is_clogged;	/* answers wait because the client does not read them */
 	unsigned errors, auth_failures, n_messages;
+	unsigned n_idle;	/* commands that brought no message nearer */
 	int64_t since_ms;
 
 	enum auth_step auth_step;
 	char *auth_user;	/* of LOGIN */
+	struct scram *scram;
+	struct bytes held;	/* a proof or password that waits to be looked at */
 
 	/* The transaction; strings are below txn. */
 	void *txn;
@@ -85,6 +110,11 @@ struct smtp_session {
 	enum smtp_ret ret;
 	char *envid;
 	struct spool *spool;
+	struct {
+		uint64_t len, left;
+		bool is_last;
+		const char *refusal;	/* the chunk is only read, and this is the answer */
+	} chunk;
 	uint64_t ticket;	/* 0: none */
 };
 
@@ -102,27 +132,48 @@ void smtp_session_wait(struct smtp_session *);
 void smtp_session_go_on(struct smtp_session *, enum smtp_input);
 /* Forget sender, recipients and a message that is not in the spool yet. */
 void smtp_session_reset(struct smtp_session *);
+/* The connection is full or the server ends: a word if it can be said at once, then free. */
+void smtp_session_evict(struct smtp_session *, const char *reply);
 void smtp_trace(const struct smtp_session *, char dir, const char *text);
 
 /* command.c: one line without its CRLF. */
 void smtp_command_run(struct smtp_session *, char *line);
 
-/* auth.c */
+/* envelope.c */
+void smtp_mail(struct smtp_session *, char *arg);
+void smtp_rcpt(struct smtp_session *, char *arg);
+
+/* auth.c: the words behind "250-AUTH ". */
+const char *smtp_auth_mechanisms(const struct smtp_session *);
 bool smtp_auth_is_offered(const struct smtp_session *);
 void smtp_auth_start(struct smtp_session *, char *arg);
 void smtp_auth_line(struct smtp_session *, const char *line);
 void smtp_auth_answer_late(struct smtp_session *);
+/* Nothing of an exchange is left in memory. */
+void smtp_auth_forget(struct smtp_session *);
 
 /* path.c: "<ADDRESS> K=V..." behind FROM: or TO:. -1 when it is not that. params_out points into arg. */
 int smtp_path_parse(char *arg, const char *word, char **address_out, char **params_out);
 /* The next "K" or "K=V"; value NULL without '='. False at the end. */
 bool smtp_param_next(char **params, char **name_out, char **value_out);
+/* xtext (RFC 3461 section 4) to what it stands for, printable ASCII, below ctx. NULL when it is none. */
+char *smtp_xtext_parse(const void *ctx, const char *);
 
 /* submit.c: room for a message of this size? 0: any. */
 bool smtp_spool_has_room(const struct smtp *, uint64_t size);
 /* Answers 354 or 452. */
 void smtp_data_start(struct smtp_session *);
 size_t smtp_data_feed(struct smtp_session *, const char *data, size_t len);
+/* The same for chunks: false when there is no file to write to; octets without an answer; at last the answer to the whole. */
+bool smtp_spool_open(struct smtp_session *);
+void smtp_spool_feed(struct smtp_session *, const char *data, size_t len);
+void smtp_spool_finish(struct smtp_session *);
+/* What is wrong with it so far, as an answer; NULL: nothing. */
+const char *smtp_spool_fault(const struct smtp_session *);
+
+/* chunk.c */
+void smtp_bdat(struct smtp_session *, char *arg);
+size_t smtp_chunk_feed(struct smtp_session *, const char *data, size_t len);
 /* NULL is fine. A file not yet in the spool goes. */
 void smtp_spool_free(struct spool **);
 

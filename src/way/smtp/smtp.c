@@ -1,7 +1,7 @@
 /*
- * Listeners and the list of sessions. When it is full, a client that has been
- * there for a while without logging in makes room for the next one: idle
- * connections must not lock the one user out.
+ * Listeners and the list of sessions. When it is full, the oldest of those that
+ * have not logged in makes room for the next one: however many idle connections
+ * there are, they do not lock the one user out.
  */
 #include "way/smtp/smtp.h"
 
@@ -14,8 +14,6 @@
 #include "lib/base/mem.h"
 #include "way/smtp/session.h"
 
-enum { LOGIN_GRACE_MS = 10 * 1000 };
-
 /* The last words to somebody who is not waited for. */
 static void say(int fd, const char *text)
 {
@@ -24,11 +22,10 @@ static void say(int fd, const char *text)
 
 static struct smtp_session *find_lingerer(struct smtp *smtp)
 {
-	int64_t before = clock_mono_ms() - LOGIN_GRACE_MS;
 	struct smtp_session *s, *oldest = NULL;
 
 	LIST_FOREACH(s, &smtp->sessions, link)
-		if (!s->is_logged_in && s->since_ms < before && (!oldest || s->since_ms < oldest->since_ms))
+		if (!s->is_logged_in && (!oldest || s->id < oldest->id))
 			oldest = s;
 	return oldest;
 }
@@ -40,7 +37,7 @@ static void on_accept(void *arg, int fd)
 	if (smtp->n_sessions >= LIMIT_SMTP_SESSIONS) {
 		struct smtp_session *s = find_lingerer(smtp);
 		if (s)
-			smtp_session_free(s);
+			smtp_session_evict(s, "421 4.7.0 Too many connections\r\n");
 	}
 	if (smtp->n_sessions >= LIMIT_SMTP_SESSIONS) {
 		if (smtp->set.tls_mode != TLS_ALWAYS)
@@ -100,9 +97,7 @@ void smtp_stop(struct smtp **smtpp)
 		return;
 	free_listeners(smtp);
 	while ((s = LIST_FIRST(&smtp->sessions))) {
-		if (!conn_is_tls(s->conn) && conn_unsent(s->conn) == 0)
-			say(conn_fd(s->conn), "421 4.3.2 Shutting down\r\n");
-		smtp_session_free(s);
+		smtp_session_evict(s, "421 4.3.2 Shutting down\r\n");
 	}
 	smtp->anchor->smtp = NULL;
 	if (LIST_EMPTY(&smtp->anchor->jobs))

@@ -10,6 +10,8 @@
 
 #include "lib/base/err.h"
 #include "lib/base/limits.h"
+#include "lib/base/penalty.h"
+#include "lib/base/scram.h"
 #include "lib/loop/conn.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/pool.h"
@@ -25,7 +27,10 @@ struct smtp_settings {
 	size_t max_recipients;
 	const char *address;		/* the own address: MAIL FROM and header From (or a +tag of it) */
 	const char *spool;		/* folder for files: store_dir(PLACE_SPOOL) */
-	int64_t auth_delay_ms;		/* after the first wrong password; 0: a second */
+	struct penalty *penalty;	/* failed logins of all doors together; NULL: only this one's */
+	/* For tests; 0: the usual. */
+	int64_t auth_delay_ms;		/* after the first wrong password */
+	int64_t idle_ms, login_ms, line_ms, data_ms;	/* LIMIT_SMTP_*_S */
 };
 
 /*
@@ -52,6 +57,8 @@ struct smtp_submission {
 struct smtp_hooks {
 	/* Is this the user? user may be the local part or the whole address. */
 	bool (*login)(void *arg, const char *user, const char *password);
+	/* What SCRAM needs to know of the user; false when there is no such user. NULL: SCRAM is not offered. */
+	bool (*secret)(void *arg, const char *user, struct scram_secret *out);
 	/*
 	 * Take it; the file is the hook's from here on, whatever it answers (another message may
 	 * have the same octets). Answer with smtp_submit_done(ticket), later or from inside.

@@ -114,7 +114,7 @@ static struct data *new_data(struct spool *p, const struct smtp *smtp)
 	return data_new(p, &set);
 }
 
-void smtp_data_start(struct smtp_session *s)
+bool smtp_spool_open(struct smtp_session *s)
 {
 	struct spool *p = mem_zero(NULL, struct spool);
 	struct err e;
@@ -123,12 +123,20 @@ void smtp_data_start(struct smtp_session *s)
 	if (p->fd < 0) {
 		log_err("smtp=%" PRIu64 " %s", s->id, e.text);
 		talloc_free(p);
-		smtp_reply(s, "452 4.3.1 The disk is full or cannot be written");
-		return;
+		return false;
 	}
 	p->sum = digest_new(p);
 	p->data = new_data(p, s->smtp);
 	s->spool = p;
+	return true;
+}
+
+void smtp_data_start(struct smtp_session *s)
+{
+	if (!smtp_spool_open(s)) {
+		smtp_reply(s, "452 4.3.1 The disk is full or cannot be written");
+		return;
+	}
 	s->input = INPUT_DATA;
 	smtp_reply(s, "354 End with a dot on a line of its own");
 }
@@ -251,25 +259,47 @@ static void keep(struct smtp_session *s)
 	pool_submit(s->smtp->pool, POOL_SOON, &what, j);
 }
 
-static void end_data(struct smtp_session *s)
+static bool is_full(const struct spool *p)
+{
+	return p->error == ENOSPC || p->error == EDQUOT || p->error == EFBIG;
+}
+
+const char *smtp_spool_fault(const struct smtp_session *s)
+{
+	const struct spool *p = s->spool;
+
+	if (data_verdict(p->data) != DATA_GOOD)
+		return data_reply(data_verdict(p->data));
+	if (is_full(p))
+		return "452 4.3.1 The disk is full";
+	return p->error != 0 ? "451 4.3.0 The disk cannot be written" : NULL;
+}
+
+static void end_spool(struct smtp_session *s)
 {
 	struct spool *p = s->spool;
-	enum data_verdict verdict = data_verdict(p->data);
 
+	smtp_trace(s, '<', "(message)");
 	flush_block(p);
 	s->input = INPUT_COMMAND;
-	if (verdict != DATA_GOOD) {
-		smtp_reply(s, "%s", data_reply(verdict));
-		smtp_session_reset(s);
-	} else if (p->error != 0) {
-		bool is_full = p->error == ENOSPC || p->error == EDQUOT || p->error == EFBIG;
-		if (!is_full)
-			log_err("smtp=%" PRIu64 " write %s: %s", s->id, p->tmp, strerror(p->error));
-		smtp_reply(s, "%s", is_full ? "452 4.3.1 The disk is full" : "451 4.3.0 The disk cannot be written");
-		smtp_session_reset(s);
-	} else {
+	const char *fault = smtp_spool_fault(s);
+	if (!fault) {
 		keep(s);
+		return;
 	}
+	if (p->error != 0 && !is_full(p))
+		log_err("smtp=%" PRIu64 " write %s: %s", s->id, p->tmp, strerror(p->error));
+	smtp_reply(s, "%s", fault);
+	smtp_session_reset(s);
+}
+
+/* The client may go on for long with what is refused already; its octets need not lie here. */
+static void drop_spoilt(struct smtp_session *s)
+{
+	struct spool *p = s->spool;
+
+	if (!p->is_empty && smtp_spool_fault(s))
+		p->is_empty = ftruncate(p->fd, 0) == 0;
 }
 
 size_t smtp_data_feed(struct smtp_session *s, const char *in, size_t len)
@@ -277,15 +307,22 @@ size_t smtp_data_feed(struct smtp_session *s, const char *in, size_t len)
 	bool is_end;
 	size_t used = data_feed(s->spool->data, in, len, &is_end);
 
-	if (!s->spool->is_empty && (s->spool->error != 0 || data_verdict(s->spool->data) != DATA_GOOD)) {
-		/* The client may go on for long; its octets need not lie here. */
-		s->spool->is_empty = ftruncate(s->spool->fd, 0) == 0;
-	}
-	if (is_end) {
-		smtp_trace(s, '<', "(message)");
-		end_data(s);
-	}
+	drop_spoilt(s);
+	if (is_end)
+		end_spool(s);
 	return used;
+}
+
+void smtp_spool_feed(struct smtp_session *s, const char *in, size_t len)
+{
+	data_feed_chunk(s->spool->data, in, len);
+	drop_spoilt(s);
+}
+
+void smtp_spool_finish(struct smtp_session *s)
+{
+	data_end_chunks(s->spool->data);
+	end_spool(s);
 }
 
 void smtp_submit_done(struct smtp *smtp, uint64_t ticket, enum outcome outcome, const char *text)
@@ -300,7 +337,7 @@ void smtp_submit_done(struct smtp *smtp, uint64_t ticket, enum outcome outcome, 
 	switch (outcome) {
 	case OK:
 		s->n_messages++;
-		s->errors = 0;
+		s->errors = s->n_idle = 0;
 		smtp_reply(s, "250 2.0.0 Ok: queued as %s", text);
 		break;
 	case RETRY:

@@ -1,0 +1,22 @@
+/* The level sinks when somebody looks; time that counted is taken off, the rest of it stays. */
+#include "lib/base/penalty.h"
+
+unsigned penalty_get(struct penalty *p, int64_t now_ms)
+{
+	int64_t leaked = (now_ms - p->since_ms) / PENALTY_LEAK_MS;
+
+	if (leaked >= (int64_t)p->level) {
+		p->level = 0;
+		p->since_ms = now_ms;
+	} else if (leaked > 0) {
+		p->level -= (unsigned)leaked;
+		p->since_ms += leaked * PENALTY_LEAK_MS;
+	}
+	return p->level;
+}
+
+void penalty_add(struct penalty *p, int64_t now_ms)
+{
+	if (penalty_get(p, now_ms) < PENALTY_MAX)
+		p->level++;
+}
