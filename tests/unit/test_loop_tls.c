@@ -459,6 +459,39 @@ START_TEST(tls_new_refuses)
 }
 END_TEST
 
+/* Another certificate for whoever comes next; a wrong one changes nothing. */
+static void reload_script(void)
+{
+	shake_hands();
+	send_tls("QUIT\n");
+	want_tls("221 bye\n");
+	want_end();
+}
+
+START_TEST(tls_reloads)
+{
+	char *other = mem_printf(ctx, "%s/other.pem", home), *other_key = mem_printf(ctx, "%s/other-key.pem", home);
+	char *first = cert;
+
+	ck_assert_int_eq(tls_make_self_signed("bob@home", other, other_key, &e), OK);
+	ck_assert_int_eq(tls_reload(tls, other, key, &e), REJECT);
+	ck_assert_int_eq(tls_reload(tls, mem_printf(ctx, "%s/none", home), key, &e), REJECT);
+	start_client(reload_script, 0, 1000);	/* trusts cert alone */
+	conn_start_tls(s->c, tls);
+	/* The connection is under way: it goes on with what it had. */
+	ck_assert_int_eq(tls_reload(tls, other, other_key, &e), OK);
+	end_client();
+	turns_until(&s->n_closed, 1);
+	n_clients_done = 0;
+	cert = other;
+	start_client(reload_script, 0, 1000);
+	conn_start_tls(s->c, tls);
+	end_client();
+	turns_until(&s->n_closed, 2);
+	cert = first;
+}
+END_TEST
+
 static const struct { const char *name, *names, *host, *email; } cert_cases[] = {
 	{ "address", "alice@home", "localhost", "alice@home" },
 	{ "host", "mail.example", "mail.example", NULL },
@@ -507,5 +540,6 @@ UNIT_SUITE("loop_tls")
 	UNIT(old_versions_are_refused);
 	tcase_add_loop_test(unit_case, free_during_the_handshake, 0, 4);
 	UNIT(tls_new_refuses);
+	UNIT(tls_reloads);
 	UNIT_LOOP(certificates, cert_cases);
 UNIT_END

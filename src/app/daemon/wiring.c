@@ -233,11 +233,15 @@ static enum outcome on_reload(void *arg, struct err *e)
 		talloc_free(s);
 		return REJECT;
 	}
+	if (d->tls != NULL && tls_reload(d->tls, d->settings->tls_cert, d->settings->tls_key, e) != OK) {
+		talloc_free(s);
+		return REJECT;
+	}
 	if (log_open(s->log.to, s->log.level) < 0)
 		log_warn("log.to = %s cannot be opened; logging goes on as before", s->log.to);
 	courier_settings(d, s, &courier);
 	courier_set(d->courier, &courier);
-	err_set(e, "queue, outbox.validity and log are taken over; other keys need a restart");
+	err_set(e, "queue, outbox.validity, log and the TLS certificate are taken over; other keys need a restart");
 	log_info("configuration=reloaded file=%s", s->file);
 	return OK;
 }

@@ -64,6 +64,8 @@ int conn_fd(const struct conn *);
 /* Certificate and key in PEM files, TLS 1.2 and later. NULL with err. */
 struct tls *tls_new(const char *cert, const char *key, struct err *);
 void tls_free(struct tls **);
+/* Read other files from now on, for new connections. REJECT with err: all stays as it was. */
+enum outcome tls_reload(struct tls *, const char *cert, const char *key, struct err *);
 /* A self-signed certificate for localhost and name, and its key, both durable and 0600. */
 enum outcome tls_make_self_signed(const char *name, const char *cert, const char *key, struct err *);
 

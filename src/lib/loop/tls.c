@@ -44,31 +44,49 @@ static int free_ctx(struct tls *t)
 	return 0;
 }
 
+static SSL_CTX *new_ctx(void)
+{
+	SSL_CTX *c = mem_check(SSL_CTX_new(TLS_server_method()));
+
+	SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
+	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(c, 0);
+	/* No partial writes: libevent would lose count. */
+	SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	return c;
+}
+
+/* A connection that is there keeps the context it began with: OpenSSL counts references. */
+enum outcome tls_reload(struct tls *t, const char *cert, const char *key, struct err *e)
+{
+	SSL_CTX *c = new_ctx();
+
+	ERR_clear_error();
+	if (SSL_CTX_use_certificate_chain_file(c, cert) != 1) {
+		err_openssl(e, cert);
+	} else if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1) {
+		err_openssl(e, key);
+	} else if (SSL_CTX_check_private_key(c) != 1) {
+		err_openssl(e, "certificate and key do not belong together");
+	} else {
+		SSL_CTX_free(t->ctx);
+		t->ctx = c;
+		return OK;
+	}
+	SSL_CTX_free(c);
+	return REJECT;
+}
+
 struct tls *tls_new(const char *cert, const char *key, struct err *e)
 {
 	struct tls *t = mem_zero(NULL, struct tls);
 
-	ERR_clear_error();
-	t->ctx = mem_check(SSL_CTX_new(TLS_server_method()));
 	talloc_set_destructor(t, free_ctx);
-	SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION);
-	SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(t->ctx, 0);
-	/* No partial writes: libevent would lose count. */
-	SSL_CTX_set_mode(t->ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	if (SSL_CTX_use_certificate_chain_file(t->ctx, cert) != 1) {
-		err_openssl(e, cert);
-	} else if (SSL_CTX_use_PrivateKey_file(t->ctx, key, SSL_FILETYPE_PEM) != 1) {
-		err_openssl(e, key);
-	} else if (SSL_CTX_check_private_key(t->ctx) != 1) {
-		err_openssl(e, "certificate and key do not belong together");
-	} else {
-		return t;
-	}
-	tls_free(&t);
-	return NULL;
+	if (tls_reload(t, cert, key, e) != OK)
+		tls_free(&t);
+	return t;
 }
 
 void tls_free(struct tls **tp)
