@@ -1,7 +1,7 @@
 /*
  * The real session over a socket pair, on the real loop, pool and disk. The
- * first octet: bit 0 logs in and begins DATA before the input, bits 1 and 2
- * say how a submission is answered. Nothing may stay: no session, no file.
+ * first octet: bit 0 logs in and begins DATA before the input, bit 3 the same
+ * up to where BDAT may come; bits 1 and 2 say how a submission is answered. Nothing may stay: no session, no file.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -20,7 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* "\0a\0b" */
-#define LOGIN "EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<alice@home>\r\nRCPT TO:<bob@home>\r\nDATA\r\n"
+#define LOGIN "EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<alice@home>\r\nRCPT TO:<bob@home>\r\n"
 
 enum { INPUT_MAX = 65536 };
 
@@ -40,6 +40,16 @@ static bool login(void *arg, const char *user, const char *password)
 {
 	(void)arg;
 	return strcmp(user, "a") == 0 && strcmp(password, "b") == 0;
+}
+
+static bool secret(void *arg, const char *user, struct scram_secret *k)
+{
+	(void)arg;
+	k->rounds = 1;
+	k->salt_len = 1;
+	k->salt[0] = 's';
+	scram_secret_make(k, "b");
+	return strcmp(user, "a") == 0;
 }
 
 static void submit(void *arg, const struct smtp_submission *m, uint64_t ticket)
@@ -98,7 +108,7 @@ static void stop(void)
 
 static void start(void)
 {
-	static const struct smtp_hooks hooks = { .login = login, .submit = submit };
+	static const struct smtp_hooks hooks = { .login = login, .secret = secret, .submit = submit };
 	struct err e;
 
 	strcpy(f.dir, "/dev/shm/p2pmta-fuzz.XXXXXX");
@@ -132,7 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum outcome outcomes[] = { OK, RETRY, REJECT, OK };
 	static const char begin[] = LOGIN;
-	uint8_t in[sizeof(begin) + INPUT_MAX];
+	static const char go[] = "DATA\r\n";
+	uint8_t in[sizeof(begin) + sizeof(go) + INPUT_MAX];
 	int pair[2];
 	size_t n = 0;
 
@@ -142,9 +153,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
-	if (data[0] & 1) {
+	if (data[0] & 9) {
 		memcpy(in, begin, sizeof(begin) - 1);
 		n = sizeof(begin) - 1;
+	}
+	if (data[0] & 1) {
+		memcpy(in + n, go, sizeof(go) - 1);
+		n += sizeof(go) - 1;
 	}
 	memcpy(in + n, data + 1, size - 1);
 	f.outcome = outcomes[(data[0] >> 1) & 3];

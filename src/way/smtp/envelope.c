@@ -235,6 +235,14 @@ static const char *take_recipient(struct smtp_session *s, const struct params *p
 	return NULL;
 }
 
+/* An address whose peer has one, too: behind "bob.+x" there is none. */
+static bool is_peer(const char *address, char normal[LIMIT_ADDRESS + 1])
+{
+	char base[LIMIT_ADDRESS + 1];
+
+	return addr_parse(address, normal) == 0 && addr_parse_base(address, base) == 0;
+}
+
 static const char *read_recipient(struct smtp_session *s, struct params *p, char *arg)
 {
 	char *address, *params, normal[LIMIT_ADDRESS + 1];
@@ -249,7 +257,7 @@ static const char *read_recipient(struct smtp_session *s, struct params *p, char
 	/* RFC 5321 section 4.5.1: the postmaster of one user's server is that user. */
 	if (strcasecmp(address, "postmaster") == 0)
 		return take_recipient(s, p, s->smtp->set.address);
-	return addr_parse(address, normal) < 0 ? "550 5.1.3 The recipient is no address" : take_recipient(s, p, normal);
+	return is_peer(address, normal) ? take_recipient(s, p, normal) : "550 5.1.3 The recipient is no address";
 }
 
 void smtp_rcpt(struct smtp_session *s, char *arg)
