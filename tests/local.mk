@@ -17,6 +17,9 @@ tests_peers_dht_values_LDADD = $(LIB_DHT)
 
 EXTRA_DIST += tests/bench/README tests/bench/run
 
+EXTRA_DIST += tests/scenes/README tests/scenes/smtp-auth.scene tests/scenes/smtp-bdat.scene tests/scenes/smtp-dsn.scene \
+	tests/scenes/smtp-lines.scene tests/scenes/smtp-smuggling.scene
+
 # The slow ones. Each variant is built in a folder of its own below this one.
 .PHONY: lint check-peers check-asan check-tsan check-fuzz run-fuzz bench
 

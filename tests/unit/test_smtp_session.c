@@ -31,6 +31,11 @@
 #define ADDRESS "YWxpY2VAaG9tZQ=="
 #define WRONG "d3Jvbmc="
 
+#define LOGIN "S 220 home ESMTP", "C EHLO x", "S 250 ", "C AUTH PLAIN " PLAIN, "S 235 2.7.0"
+#define ENVELOPE "C MAIL FROM:<alice@home>", "S 250 2.1.0", "C RCPT TO:<bob@home>", "S 250 2.1.5"
+
+#include "unit/smtp_scenes.h"
+
 enum answer { ANSWER_NOW, ANSWER_LATER, ANSWER_NEVER };
 
 static struct peer {
@@ -134,8 +139,11 @@ static void send_more(void)
 
 static void next_step(void)
 {
-	for (; *p.step && (**p.step == 'C' || **p.step == 'R'); p.step++) {
-		buf_adds(p.out, *p.step + 2);
+	for (; *p.step && strchr("CRUX", **p.step); p.step++) {
+		if (**p.step == 'U' || **p.step == 'X')
+			scene_send(p.out, *p.step);
+		else
+			buf_adds(p.out, *p.step + 2);
 		if (**p.step == 'C')
 			buf_adds(p.out, "\r\n");
 	}
@@ -281,8 +289,6 @@ static void play(const char *name, const char *const *steps)
 }
 
 #define PLAY(name, ...) play(name, (const char *const[]){ __VA_ARGS__, NULL })
-#define LOGIN "S 220 home ESMTP", "C EHLO x", "S 250 ", "C AUTH PLAIN " PLAIN, "S 235 2.7.0"
-#define ENVELOPE "C MAIL FROM:<alice@home>", "S 250 2.1.0", "C RCPT TO:<bob@home>", "S 250 2.1.5"
 #define MAIL ENVELOPE, "C DATA", "S 354 ", "R From: alice@home\r\nSubject: x\r\n\r\nhello\r\n.\r\n"
 
 /* ---- scenes ---- */
@@ -381,6 +387,14 @@ START_TEST(smtp_scene_later)
 	p.answer = ANSWER_LATER;
 	play(scenes[_i].name, scenes[_i].steps);
 	ck_assert_msg(!*p.step || (p.is_over && p.step[1] == NULL), "%s: stopped at '%s'", scenes[_i].name, *p.step);
+}
+END_TEST
+
+/* Of tests/scenes. */
+START_TEST(smtp_scene_file)
+{
+	play(scene_files[_i].name, scene_files[_i].steps);
+	ck_assert_msg(!*p.step || (p.is_over && p.step[1] == NULL), "%s: stopped at '%s'", p.scene, *p.step);
 }
 END_TEST
 
@@ -698,6 +712,8 @@ UNIT_SUITE("smtp session")
 	tcase_add_checked_fixture(unit_case, setup, teardown);
 	UNIT_LOOP(smtp_scene, scenes);
 	UNIT_LOOP(smtp_scene_later, scenes);
+	scenes_load();
+	tcase_add_loop_test(unit_case, smtp_scene_file, 0, n_scene_files);
 	UNIT(smtp_submission);
 	UNIT(smtp_message_id);
 	UNIT_LOOP(smtp_outcome, outcome_cases);

@@ -22,7 +22,7 @@ tests_unit_test_smtp_data_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_smtp_data_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_smtp_session
-tests_unit_test_smtp_session_SOURCES = tests/unit/test_smtp_session.c tests/unit/unit.h
+tests_unit_test_smtp_session_SOURCES = tests/unit/test_smtp_session.c tests/unit/smtp_scenes.h tests/unit/unit.h
 tests_unit_test_smtp_session_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_smtp_session_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
 
