@@ -21,10 +21,17 @@ tests_unit_test_smtp_data_SOURCES = tests/unit/test_smtp_data.c tests/unit/unit.
 tests_unit_test_smtp_data_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_smtp_data_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
 
+SMTP_HOST = tests/unit/smtp_host.c tests/unit/smtp_host.h tests/unit/smtp_scenes.c tests/unit/unit.h
+
 check_PROGRAMS += tests/unit/test_smtp_session
-tests_unit_test_smtp_session_SOURCES = tests/unit/test_smtp_session.c tests/unit/smtp_scenes.h tests/unit/unit.h
+tests_unit_test_smtp_session_SOURCES = tests/unit/test_smtp_session.c $(SMTP_HOST)
 tests_unit_test_smtp_session_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_smtp_session_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_smtp_limits
+tests_unit_test_smtp_limits_SOURCES = tests/unit/test_smtp_limits.c $(SMTP_HOST)
+tests_unit_test_smtp_limits_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_smtp_limits_LDADD = $(LIB_SMTP) $(CHECK_LIBS)
 
 FUZZ_TARGETS += tests/fuzz/fuzz_smtp_data tests/fuzz/fuzz_smtp_session
 tests_fuzz_fuzz_smtp_data_SOURCES = tests/fuzz/fuzz_smtp_data.c

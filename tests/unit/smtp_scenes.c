@@ -1,23 +1,20 @@
-#ifndef TESTS_SMTP_SCENES_H
-#define TESTS_SMTP_SCENES_H
 /*
- * tests/scenes/smtp-*.scene (see the README there) to the steps that
- * test_smtp_session plays. "U text" is what "R text" is before its escapes are
- * resolved, "X N text" the same N times: octets of NUL do not fit a string.
- * Read before any test runs, so what is wrong with a file ends the program.
+ * tests/scenes/smtp-*.scene (see the README there) to the steps that play()
+ * takes. They are read before any test runs, so what is wrong with a file ends
+ * the program. Octets of NUL do not fit a string, so escapes stay until a step
+ * is sent.
  */
+#include "unit/smtp_host.h"
+
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/bytes.h"
-#include "lib/base/mem.h"
+enum { SCENE_LINE = 4096 };
 
-enum { SCENE_LINE = 4096, SCENE_MAX = 200 };
-
-static struct { const char *name; const char **steps; size_t n; } scene_files[SCENE_MAX];
-static int n_scene_files;
+struct scene_file scene_files[SCENE_MAX];
+int n_scene_files;
 
 static void scene_fail(const char *place, const char *what)
 {
@@ -25,28 +22,28 @@ static void scene_fail(const char *place, const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static int scene_octet(const char **p)
+static int scene_octet(const char **at)
 {
 	static const char letters[] = "rn0\\", octets[] = "\r\n\0\\";
-	const char *at = strchr(letters, *++*p);
+	const char *letter = strchr(letters, *++*at);
 
-	if (**p && at)
-		return octets[at - letters];
-	if (**p != 'x' || strspn(*p + 1, "0123456789abcdef") < 2)
-		scene_fail(*p, "unknown escape");
-	const char hex[3] = { (*p)[1], (*p)[2], '\0' };
-	*p += 2;
+	if (**at && letter)
+		return octets[letter - letters];
+	if (**at != 'x' || strspn(*at + 1, "0123456789abcdef") < 2)
+		scene_fail(*at, "unknown escape");
+	const char hex[3] = { (*at)[1], (*at)[2], '\0' };
+	*at += 2;
 	return (int)strtol(hex, NULL, 16);
 }
 
 /* "X N text", "U text". */
-static void scene_send(struct buf *out, const char *step)
+void scene_send(struct buf *out, const char *step)
 {
 	char *text = NULL, octets[SCENE_LINE] = "";
 	size_t times = *step == 'X' ? strtoul(step + 2, &text, 10) : 1, n = 0;
 
-	for (const char *p = text ? text + 1 : step + 2; *p; p++)
-		octets[n++] = *p == '\\' ? (char)scene_octet(&p) : *p;
+	for (const char *c = text ? text + 1 : step + 2; *c; c++)
+		octets[n++] = *c == '\\' ? (char)scene_octet(&c) : *c;
 	while (times-- > 0)
 		buf_add(out, octets, n);
 }
@@ -100,7 +97,7 @@ static void scene_read(const char *path)
 	fclose(f);
 }
 
-static void scenes_load(void)
+void scenes_load(void)
 {
 	const char *top = getenv("srcdir");
 	char *pattern = mem_printf(NULL, "%s/tests/scenes/smtp-*.scene", top ? top : ".");
@@ -112,5 +109,3 @@ static void scenes_load(void)
 		scene_read(found.gl_pathv[i]);
 	globfree(&found);
 }
-
-#endif
