@@ -9,7 +9,7 @@
 #include "app/courier/agenda.h"
 #include "lib/base/clock.h"
 
-enum { SLICE = 32, NEVER_MS = 3600000 };
+enum { SLICE = 32, LOOK_MS = 60000 };
 
 struct entry {
 	struct { uint64_t kind, id; } key;
@@ -72,13 +72,14 @@ static void entry_drop(struct agenda *a, struct entry *e)
 
 static void set_timer(struct agenda *a)
 {
-	int64_t ms = a->n > 0 ? a->heap[0]->due_ms - clock_now_ms() : NEVER_MS;
+	int64_t ms = a->n > 0 ? a->heap[0]->due_ms - clock_now_ms() : LOOK_MS;
 
-	timer_set(a->timer, ms < 0 ? 0 : ms > NEVER_MS ? NEVER_MS : ms);
+	timer_set(a->timer, ms < 0 ? 0 : ms > LOOK_MS ? LOOK_MS : ms);
 }
 
-void agenda_tick(struct agenda *a)
+static void on_timer(void *arg)
 {
+	struct agenda *a = arg;
 	int64_t now = clock_now_ms();
 
 	for (int i = 0; i < SLICE && a->n > 0 && a->heap[0]->due_ms <= now; i++) {
@@ -89,11 +90,6 @@ void agenda_tick(struct agenda *a)
 		a->due(a->arg, kind, id);
 	}
 	set_timer(a);
-}
-
-static void on_timer(void *arg)
-{
-	agenda_tick(arg);
 }
 
 static struct entry *find(struct agenda *a, enum agenda_kind kind, uint64_t id)

@@ -3,8 +3,8 @@
 /*
  * Which row is due when: a heap in RAM, filled from state.db at start. An id
  * that is not on it is being worked on, waits for somebody else, or is done.
- * Wall-clock times, because rows keep theirs over restarts; a moved clock is
- * told by agenda_tick(). Loop thread.
+ * Wall-clock times, because rows keep theirs over restarts; a clock that was
+ * moved is noticed within a minute. Loop thread.
  */
 #include <stdint.h>
 
@@ -20,6 +20,5 @@ void agenda_free(struct agenda **);
 /* Add it, or move it to another time. */
 void agenda_set(struct agenda *, enum agenda_kind, uint64_t id, int64_t due_ms);
 void agenda_drop(struct agenda *, enum agenda_kind, uint64_t id);
-void agenda_tick(struct agenda *);
 
 #endif

@@ -10,6 +10,7 @@
 #include "app/courier/state.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/mail/addr.h"
 #include "lib/mail/value.h"
 
 const char *cancel_state_name(enum cancel_state state)
@@ -24,15 +25,14 @@ const char *cancel_state_name(enum cancel_state state)
 /* Does the table let us have it back? Before `offered` nobody can have it. */
 static bool take_back(struct courier *c, const struct rcpt *r, const struct letter *l)
 {
-	uint8_t t_get[32], t_recall[32];
+	uint8_t t_get[32];
 
 	if (r->state < RCPT_OFFERED)
 		return true;
 	if (r->served)
 		return false;
 	rcpt_proof(r, l, PROOF_GET, t_get);
-	rcpt_proof(r, l, PROOF_RECALL, t_recall);
-	return offers_withdraw(c->parts.offers, l->hash, t_get, t_recall, r->expires_s);
+	return offers_withdraw(c->parts.offers, l->hash, t_get);
 }
 
 static void settle(struct courier *c, struct rcpt *r, const struct letter *l)
@@ -84,8 +84,10 @@ static struct cancelled cancel_rcpt(struct courier *c, struct rcpt *r, const str
 
 static bool is_meant(const struct rcpt *r, const char *const *addresses, size_t n)
 {
+	char peer[LIMIT_ADDRESS + 1];
+
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(r->address, addresses[i]) == 0)
+		if (addr_parse_base(addresses[i], peer) == 0 && strcmp(r->address, peer) == 0)
 			return true;
 	return n == 0;
 }

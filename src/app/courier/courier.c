@@ -284,8 +284,3 @@ void courier_release(struct courier *c, const char *address)
 	notify_release(c->parts.notify, address);
 }
 
-void courier_tick(struct courier *c)
-{
-	agenda_tick(c->agenda);
-	resolve_tick(c->parts.resolve);
-}

@@ -66,8 +66,6 @@ void courier_stop(struct courier *);
 void courier_free(struct courier **);
 /* New settings while it runs; address, urls and own_url stay as they were. */
 void courier_set(struct courier *, const struct courier_settings *);
-/* The clock was moved: look what is due now. */
-void courier_tick(struct courier *);
 
 /* A submitted message whose file is durable in spool/ (way/smtp). */
 struct courier_submission {

@@ -10,7 +10,6 @@
 
 #include "app/courier/state.h"
 #include "lib/base/clock.h"
-#include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
 #include "lib/mail/urls.h"
@@ -52,6 +51,7 @@ struct fetch_order *in_order(struct courier *c, const void *ctx, const struct no
 	memcpy(o->digest, n->digest, 32);
 	memcpy(o->key, n->key, 32);
 	proof_make(PROOF_GET, n->secret, n->hash, o->t_get);
+	proof_make(PROOF_RECALL, n->secret, n->hash, o->t_recall);
 	o->sealed_size = n->sealed_size;
 	o->size = n->size;
 	o->patience_ms = pulls_is_refreshed(c, n->id) ? PATIENCE_AFTER_MS : PATIENCE_MS;
@@ -214,17 +214,6 @@ void in_head(struct courier *c, struct notice *n)
 		fetch_head(c->parts.fetch, in_order(c, n, n));
 }
 
-static bool is_recalled(const struct notice *n, struct bytes recalls)
-{
-	uint8_t t_recall[32];
-	bool found = false;
-
-	proof_make(PROOF_RECALL, n->secret, n->hash, t_recall);
-	for (size_t at = 0; at + 32 <= recalls.len; at += 32)
-		found |= secret_equal(recalls.data + at, t_recall, 32);
-	return found;
-}
-
 static void expunge_all(struct courier *c, const void *ctx, uint64_t content)
 {
 	size_t n;
@@ -276,7 +265,7 @@ void courier_on_head(void *courier, const struct fetch_result *result)
 
 	if (n == NULL || n->state != NOTICE_NOTICED) {
 		/* It went its way meanwhile. */
-	} else if (is_recalled(n, result->recalls)) {
+	} else if (result->recalled) {
 		recall(c, n);
 	} else if (result->res == OK && result->mime != NULL) {
 		file_skeleton(c, n, &s);
@@ -391,7 +380,7 @@ static char *who_is_away(struct courier *c, const struct notice *n, const char *
 
 static void body_failed(struct courier *c, struct notice *n, const struct fetch_result *result)
 {
-	if (is_recalled(n, result->recalls)) {
+	if (result->recalled) {
 		recall(c, n);
 	} else if (result->res == REJECT) {
 		pulls_answer(c, n->id, REJECT, talloc_asprintf(n, "This message is not what its sender announced: %s.",

@@ -183,13 +183,15 @@ void sent_recall(struct courier *c, struct rcpt *r)
 
 	if (r->posting == 0)
 		return;
+	rcpt_proof(r, l, PROOF_GET, t_get);
 	if (is_expired(r)) {
 		notify_end(c->parts.notify, NOTIFY_RECALL, r->id);
+		offers_revoke(c->parts.offers, l->hash, t_get);
+		offers_remove(c->parts.offers, l->hash);
 		return;
 	}
-	rcpt_proof(r, l, PROOF_GET, t_get);
 	rcpt_proof(r, l, PROOF_RECALL, t_recall);
-	offers_withdraw(c->parts.offers, l->hash, t_get, t_recall, r->expires_s);
+	offers_recall(c->parts.offers, l->hash, t_get, t_recall, r->expires_s);
 	struct notify_message m = { .address = r->address, .urls = "" };
 
 	m.value = value_print_proof(r, VALUE_RECALL, t_recall);

@@ -450,6 +450,9 @@ static void check_all(const struct settings *s, const cfg_t *cfg)
 	if (strlen(s->control.socket) > MAX_SOCKET)
 		report(line, "control.socket = \"%.200s\": must be a path of at most %d octets; set it, or a shorter state",
 		    s->control.socket, MAX_SOCKET);
+	if (s->outbox.listen.n == 0)
+		report(line, "outbox.listen is empty; it must name an address to listen on, such as %s",
+		    option_find("outbox", "listen")->fallback);
 	if (s->queue.warn_after_s > s->queue.lifetime_s)
 		report(line, "queue.warn_after: must not be longer than queue.lifetime");
 }

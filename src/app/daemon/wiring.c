@@ -243,6 +243,7 @@ static enum outcome on_reload(void *arg, struct err *e)
 	courier_set(d->courier, &courier);
 	err_set(e, "queue, outbox.validity, log and the TLS certificate are taken over; other keys need a restart");
 	log_info("configuration=reloaded file=%s", s->file);
+	talloc_free(s);
 	return OK;
 }
 

@@ -10,7 +10,7 @@ struct daemon;
 
 /* Opens the state and starts everything but the loop. NULL with err. settings outlive it. */
 struct daemon *daemon_new(const struct settings *, struct err *);
-/* Turns until daemon_stop() or SIGTERM. */
+/* Turns until SIGTERM, SIGINT or `p2pmta-ctl stop`. */
 void daemon_run(struct daemon *);
 /* Orderly: sessions are told, running work ends, the state is committed. */
 void daemon_free(struct daemon **);

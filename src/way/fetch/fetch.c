@@ -186,6 +186,16 @@ static bool is_whole(struct pull *p)
 	return p->octets == size && memcmp(hash, p->key.head ? p->order.head_hash : p->order.hash, 32) == 0;
 }
 
+/* A 410 without our T_recall proves nothing: no use now, like a 404. */
+static bool is_recalled(const struct pull *p, struct bytes recalls)
+{
+	bool found = false;
+
+	for (size_t at = 0; at + 32 <= recalls.len; at += 32)
+		found |= secret_equal(recalls.data + at, p->order.t_recall, 32);
+	return found;
+}
+
 static void on_done(void *arg, const struct http_reply *reply)
 {
 	struct pull *p = arg;
@@ -196,8 +206,8 @@ static void on_done(void *arg, const struct http_reply *reply)
 		pull_end(p, RETRY, p->err.text);
 	} else if (reply->status == 200 && is_whole(p)) {
 		open_later(p);
-	} else if (reply->status == 410) {
-		p->result.recalls = reply->body;
+	} else if (reply->status == 410 && is_recalled(p, reply->body)) {
+		p->result.recalled = true;
 		pull_end(p, RETRY, "it was taken back by its sender");
 	} else {
 		if (reply->status == 200)
@@ -295,11 +305,6 @@ static struct pull *pull_find(const struct fetch *f, uint64_t id, bool head)
 
 	HASH_FIND(hh, f->pulls, &key, sizeof(key), p);
 	return p;
-}
-
-bool fetch_is_running(const struct fetch *f, uint64_t id)
-{
-	return pull_find(f, id, false) != NULL;
 }
 
 static void forget(struct fetch *f, struct pull *p)

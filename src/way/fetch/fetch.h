@@ -25,7 +25,7 @@ struct fetch_order {
 	const char *urls;		/* base URLs, one per line */
 	bool friend_address;		/* private addresses are fine */
 	int64_t patience_ms;		/* so long without any octet from anybody: RETRY */
-	uint8_t hash[32], digest[32], key[32], t_get[32];
+	uint8_t hash[32], digest[32], key[32], t_get[32], t_recall[32];
 	uint64_t sealed_size, size;
 	uint8_t head_hash[32];
 	uint64_t head_size;
@@ -49,7 +49,7 @@ struct fetch_result {
 	/* OK: it is here. RETRY: nobody has it now, or the disk is full. REJECT: it is not what was announced. */
 	enum outcome res;
 	const char *reason;		/* a sentence for people */
-	struct bytes recalls;		/* 410: T_recall values, 32 octets each; empty otherwise */
+	bool recalled;			/* a 410 showed our T_recall: its sender took it back */
 	bool heard;			/* somebody answered at all */
 	/* The structure, of the message or of the skeleton in the head; NULL when that has none. Rendered (mime.h). */
 	struct mime *mime;
@@ -73,7 +73,6 @@ void fetch_stop(struct fetch **);
 /* Ends with a hook, never from inside. Asking for what is under way does nothing. */
 void fetch_body(struct fetch *, const struct fetch_order *);
 void fetch_head(struct fetch *, const struct fetch_order *);
-bool fetch_is_running(const struct fetch *, uint64_t id);
 /* Nobody wants it any more (a recall): nothing is called; what arrived is dropped. */
 void fetch_forget(struct fetch *, uint64_t id);
 

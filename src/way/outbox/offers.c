@@ -24,7 +24,8 @@ enum { HEARD_MAX = 65536 };
 struct token {
 	uint64_t number, rcpt;
 	uint8_t t_get[32], t_recall[32];
-	bool withdrawn, served;
+	bool withdrawn, recalled, revoked, served;
+	unsigned n_transfers;		/* under way */
 	uint64_t sent;
 	int64_t expires_s;
 	struct entry *entry;
@@ -145,16 +146,30 @@ static struct token *token_get(struct offers *o, struct entry *entry, const uint
 		entry->tokens = t;
 		HASH_ADD(hh, o->tokens, number, sizeof(t->number), t);
 	}
-	t->expires_s = expires_s;
+	if (expires_s != 0)
+		t->expires_s = expires_s;
 	return t;
 }
 
-static bool entry_is_recalled(const struct entry *entry)
+/* Once m' is gone, is there still a recall to show, or a transfer to end? */
+static bool entry_is_needed(const struct entry *entry)
 {
 	for (const struct token *t = entry->tokens; t != NULL; t = t->next)
-		if (t->withdrawn)
+		if (t->withdrawn || t->n_transfers > 0)
 			return true;
 	return false;
+}
+
+static void token_drop(struct offers *o, struct token *t)
+{
+	struct token **at = &t->entry->tokens;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	HASH_DELETE(hh, o->tokens, t);
+	explicit_bzero(t->t_get, sizeof(t->t_get));
+	talloc_free(t);
 }
 
 void offers_put(struct offers *o, const struct offer *offer)
@@ -177,6 +192,7 @@ void offers_grant(struct offers *o, const uint8_t hash[32], const struct grant *
 	struct token *t = token_get(o, entry_get(o, hash), grant->t_get, grant->expires_s);
 
 	t->rcpt = grant->rcpt;
+	t->withdrawn = t->recalled = false;
 	t->served |= grant->served;
 	pthread_mutex_unlock(&o->lock);
 }
@@ -184,19 +200,16 @@ void offers_grant(struct offers *o, const uint8_t hash[32], const struct grant *
 void offers_revoke(struct offers *o, const uint8_t hash[32], const uint8_t t_get[32])
 {
 	struct entry *entry;
+	struct token *t = NULL;
 
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->entries, hash, 32, entry);
-	for (struct token **at = entry ? &entry->tokens : NULL; at != NULL && *at != NULL; at = &(*at)->next) {
-		struct token *t = *at;
-
-		if (!secret_equal(t->t_get, t_get, 32))
-			continue;
-		*at = t->next;
-		HASH_DELETE(hh, o->tokens, t);
-		talloc_free(t);
-		break;
-	}
+	if (entry != NULL)
+		t = token_find(entry, t_get);
+	if (t != NULL && t->n_transfers > 0)
+		t->revoked = true;
+	else if (t != NULL)
+		token_drop(o, t);
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -206,7 +219,7 @@ void offers_remove(struct offers *o, const uint8_t hash[32])
 
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->entries, hash, 32, entry);
-	if (entry != NULL && !entry_is_recalled(entry)) {
+	if (entry != NULL && !entry_is_needed(entry)) {
 		entry_free(o, entry);
 	} else if (entry != NULL) {
 		TALLOC_FREE(entry->path);
@@ -215,19 +228,27 @@ void offers_remove(struct offers *o, const uint8_t hash[32])
 	pthread_mutex_unlock(&o->lock);
 }
 
-bool offers_withdraw(struct offers *o, const uint8_t hash[32], const uint8_t t_get[32], const uint8_t t_recall[32],
+bool offers_withdraw(struct offers *o, const uint8_t hash[32], const uint8_t t_get[32])
+{
+	pthread_mutex_lock(&o->lock);
+	struct token *t = token_get(o, entry_get(o, hash), t_get, 0);
+	bool in_time = !t->served;
+
+	t->withdrawn |= in_time;
+	pthread_mutex_unlock(&o->lock);
+	return in_time;
+}
+
+void offers_recall(struct offers *o, const uint8_t hash[32], const uint8_t t_get[32], const uint8_t t_recall[32],
     int64_t expires_s)
 {
 	pthread_mutex_lock(&o->lock);
 	struct token *t = token_get(o, entry_get(o, hash), t_get, expires_s);
-	bool in_time = !t->served;
 
-	if (in_time) {
-		t->withdrawn = true;
-		memcpy(t->t_recall, t_recall, 32);
-	}
+	t->withdrawn = t->recalled = true;
+	t->expires_s = expires_s;
+	memcpy(t->t_recall, t_recall, 32);
 	pthread_mutex_unlock(&o->lock);
-	return in_time;
 }
 
 static struct bytes recalls_of(const struct entry *entry, const void *ctx)
@@ -236,7 +257,7 @@ static struct bytes recalls_of(const struct entry *entry, const void *ctx)
 	size_t len = 0;
 
 	for (const struct token *t = entry->tokens; t != NULL; t = t->next) {
-		if (!t->withdrawn)
+		if (!t->recalled)
 			continue;
 		all = talloc_realloc(ctx, all, uint8_t, len + 32);
 		memcpy(all + len, t->t_recall, 32);
@@ -245,12 +266,12 @@ static struct bytes recalls_of(const struct entry *entry, const void *ctx)
 	return bytes_of(all, len);
 }
 
-static enum offers_answer answer(struct entry *entry, const struct token *t, const void *ctx, bool head,
+static enum offers_answer answer(struct entry *entry, struct token *t, const void *ctx, bool head,
     struct offers_pass *out)
 {
-	if (t == NULL || clock_now_s() > t->expires_s)
+	if (t == NULL || t->revoked || clock_now_s() >= t->expires_s || (t->withdrawn && !t->recalled))
 		return OFFERS_NONE;
-	if (t->withdrawn) {
+	if (t->recalled) {
 		out->recalls = recalls_of(entry, ctx);
 		return OFFERS_RECALLED;
 	}
@@ -261,7 +282,10 @@ static enum offers_answer answer(struct entry *entry, const struct token *t, con
 	out->fd = open(path, O_RDONLY | O_CLOEXEC);
 	out->size = head ? entry->head_size : entry->size;
 	out->token = t->number;
-	return out->fd < 0 ? OFFERS_NONE : OFFERS_OPEN;
+	if (out->fd < 0)
+		return OFFERS_NONE;
+	t->n_transfers += !head;
+	return OFFERS_OPEN;
 }
 
 enum offers_answer offers_open_http(struct offers *o, const void *ctx, const uint8_t hash[32], const uint8_t t_get[32],
@@ -297,6 +321,22 @@ size_t offers_may_send_http(struct offers *o, uint64_t token, size_t len, uint64
 	}
 	pthread_mutex_unlock(&o->lock);
 	return len;
+}
+
+void offers_closed_http(struct offers *o, uint64_t token)
+{
+	struct token *t;
+
+	pthread_mutex_lock(&o->lock);
+	HASH_FIND(hh, o->tokens, &token, sizeof(token), t);
+	if (t != NULL && --t->n_transfers == 0 && t->revoked) {
+		struct entry *entry = t->entry;
+
+		token_drop(o, t);
+		if (entry->path == NULL && !entry_is_needed(entry))
+			entry_free(o, entry);
+	}
+	pthread_mutex_unlock(&o->lock);
 }
 
 void offers_heard_add(struct offers *o, const uint8_t proof[32])

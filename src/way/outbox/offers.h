@@ -38,16 +38,17 @@ struct grant {
 void offers_grant(struct offers *, const uint8_t hash[32], const struct grant *);
 /* m' left the outbox; withdrawn tokens go on being answered with their recalls. Without any the entry goes. */
 void offers_remove(struct offers *, const uint8_t hash[32]);
-/* This recipient is done: his token opens nothing any more. */
+/* This recipient is done: his token opens nothing new; a transfer under way may end. */
 void offers_revoke(struct offers *, const uint8_t hash[32], const uint8_t t_get[32]);
 
 /*
  * Take it back: true when no whole copy left this peer under this token, and
  * from now on none will (an open transfer is broken); false: too late, and
- * nothing changed. t_recall is what 410 shows from now on. Also for a token
- * never granted.
+ * nothing changed. A grant gives it back: the row behind it was not written.
  */
-bool offers_withdraw(struct offers *, const uint8_t hash[32], const uint8_t t_get[32], const uint8_t t_recall[32],
+bool offers_withdraw(struct offers *, const uint8_t hash[32], const uint8_t t_get[32]);
+/* The withdrawal is durable: 410 shows t_recall from now on until expires_s. Also for a token never granted. */
+void offers_recall(struct offers *, const uint8_t hash[32], const uint8_t t_get[32], const uint8_t t_recall[32],
     int64_t expires_s);
 
 /* What an HTTP request may have. */
@@ -65,6 +66,8 @@ enum offers_answer offers_open_http(struct offers *, const void *ctx, const uint
  * it is when with this block the whole of m' has gone out under it for the first time; else 0.
  */
 size_t offers_may_send_http(struct offers *, uint64_t token, size_t len, uint64_t *served_out);
+/* A transfer that offers_open_http() opened has ended. */
+void offers_closed_http(struct offers *, uint64_t token);
 
 /* Receive notifications that are durably known, for the answer that proves it (proof_seen). Bounded; oldest go first. */
 void offers_heard_add(struct offers *, const uint8_t proof[32]);

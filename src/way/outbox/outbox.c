@@ -22,7 +22,8 @@
 struct outbox {
 	struct offers *offers;
 	struct outbox_hooks hooks;
-	struct door *door;
+	struct door *strangers;		/* what they post: dropped when it is full */
+	struct door *served;		/* never full: bounded by transfers */
 	struct http_server *server;
 };
 
@@ -58,9 +59,9 @@ static void told_drop(void *arg)
 	talloc_free(arg);
 }
 
-static void tell_http(struct told *t)
+static void tell_http(struct door *door, struct told *t)
 {
-	if (!post_send(t->outbox->door, told_run, told_drop, t))
+	if (!post_send(door, told_run, told_drop, t))
 		talloc_free(t);
 }
 
@@ -92,7 +93,7 @@ static void post_value_http(struct outbox *o, const struct http_request *r, bool
 	t->outbox = o;
 	t->what = receipt ? TOLD_RECEIPT : TOLD_NOTICE;
 	t->value = bytes_dup(t, r->body);
-	tell_http(t);
+	tell_http(o->strangers, t);
 }
 
 static void post_ns_http(struct outbox *o, const struct http_request *r, const char *rest, struct http_answer *a)
@@ -162,14 +163,17 @@ static size_t may_send_http(void *arg, uint64_t offset, size_t len)
 		t->outbox = tr->outbox;
 		t->what = TOLD_SERVED;
 		t->rcpt = served;
-		tell_http(t);
+		tell_http(tr->outbox->served, t);
 	}
 	return n;
 }
 
 static void transfer_closed_http(void *arg)
 {
-	talloc_free(arg);
+	struct transfer *tr = arg;
+
+	offers_closed_http(tr->outbox->offers, tr->token);
+	talloc_free(tr);
 }
 
 static void watch_transfer_http(struct outbox *o, const struct offers_pass *pass, struct http_answer *a)
@@ -266,8 +270,10 @@ struct outbox *outbox_start(struct loop *loop, struct offers *offers, const stru
 
 	o->offers = offers;
 	o->hooks = *hooks;
-	o->door = door_new(loop, LIMIT_DOOR_STRANGERS, e);
-	if (o->door != NULL)
+	o->strangers = door_new(loop, LIMIT_DOOR_STRANGERS, e);
+	if (o->strangers != NULL)
+		o->served = door_new(loop, SIZE_MAX, e);
+	if (o->served != NULL)
 		o->server = http_server_new(&http, handle_http, o, e);
 	if (o->server == NULL)
 		outbox_stop(&o);
@@ -282,7 +288,8 @@ void outbox_stop(struct outbox **op)
 	if (o == NULL)
 		return;
 	http_server_free(&o->server);
-	door_free(&o->door);
+	door_free(&o->strangers);
+	door_free(&o->served);
 	talloc_free(o);
 }
 

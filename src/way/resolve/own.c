@@ -109,13 +109,14 @@ static uint64_t next_serial(struct own *o)
 	return (uint64_t)serial;
 }
 
-void own_tick(struct own *o)
+static void on_timer(void *arg)
 {
+	struct own *o = arg;
 	const struct resolve_settings *s = o->settings;
 	int64_t now = clock_now_s();
 
 	timer_set(o->timer, CHECK_MS);
-	if (o->running || (o->issued_s > 0 && now < o->issued_s + RENEW_S))
+	if (o->running || (now >= o->issued_s && now < o->issued_s + RENEW_S))
 		return;
 	struct own_job *j = talloc_zero(NULL, struct own_job);
 
@@ -130,11 +131,6 @@ void own_tick(struct own *o)
 		j->peer.urls[i] = s->urls[i];
 	o->running = true;
 	store_when_durable(o->parts->store, on_serial_durable, j);
-}
-
-static void on_timer(void *arg)
-{
-	own_tick(arg);
 }
 
 struct bytes own_key(const struct own *o)

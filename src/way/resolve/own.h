@@ -8,6 +8,5 @@ struct own;
 struct own *own_start(const struct resolve_parts *, const struct resolve_settings *, const struct resolve_hooks *);
 void own_stop(struct own **);
 struct bytes own_key(const struct own *);
-void own_tick(struct own *);
 
 #endif

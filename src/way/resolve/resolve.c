@@ -127,7 +127,8 @@ static void conclude(struct resolve *r, struct contact *c, const struct check *c
 	}
 	if (c->fpr[0] != '\0' && strcmp(c->fpr, check->fpr) == 0)
 		take_descriptor(c, check);
-	store_contact_save(r->parts.store, c);
+	if (c->fpr[0] != '\0' || is_held(c))
+		store_contact_save(r->parts.store, c);
 }
 
 static void check_done(void *arg)
@@ -304,11 +305,6 @@ bool resolve_pin(struct resolve *r, const char *address, const char *fpr)
 struct bytes resolve_own_key(const struct resolve *r)
 {
 	return own_key(r->own);
-}
-
-void resolve_tick(struct resolve *r)
-{
-	own_tick(r->own);
 }
 
 struct resolve *resolve_start(const struct resolve_parts *parts, const struct resolve_settings *settings,

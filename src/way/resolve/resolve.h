@@ -61,7 +61,5 @@ bool resolve_pin(struct resolve *, const char *address, const char *fpr);
 
 /* Our minimal public key, once published; empty before. Borrowed. */
 struct bytes resolve_own_key(const struct resolve *);
-/* The clock was moved, or URLs changed: publish anew if it is time. */
-void resolve_tick(struct resolve *);
 
 #endif
