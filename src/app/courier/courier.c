@@ -17,7 +17,7 @@
 
 enum {
 	AGAIN_FIRST_S = 1, AGAIN_MAX_S = 1800,
-	UNDONE_MS = 1000,
+	UNDONE_MS = 1000, SOON_MS = 100,
 	DAY_MS = 86400000,
 	/* A letter's row outlives its notification by two days: receipts may come, a recall stands until then. */
 	KEEP_DAYS = 33,
@@ -136,6 +136,11 @@ void rcpt_failed(struct courier *c, struct rcpt *r, enum outcome res, const char
 	report_delay(c, r);
 }
 
+void rcpt_soon(struct courier *c, const struct rcpt *r)
+{
+	agenda_set(c->agenda, AGENDA_RCPT, r->id, clock_now_ms() + SOON_MS);
+}
+
 void notice_move(struct courier *c, struct notice *n, enum notice_state state, const char *reason)
 {
 	n->state = state;
@@ -143,6 +148,8 @@ void notice_move(struct courier *c, struct notice *n, enum notice_state state, c
 	n->tries = 0;
 	n->reason = reason;
 	store_notice_save(c->parts.store, n);
+	if (state != NOTICE_FILED)
+		pulls_forget_refresh(c, n->id);
 	log_info("notice=%llu state=%s", (unsigned long long)n->id, notice_state_name(state));
 	agenda_set(c->agenda, AGENDA_NOTICE, n->id, n->due_ms);
 	courier_step(c, notice_state_name(state));
@@ -279,8 +286,23 @@ void courier_set(struct courier *c, const struct courier_settings *settings)
 	c->settings.warn_after_s = settings->warn_after_s;
 }
 
+/* Who waits for this address's key need not wait any longer. */
+static void bring_forward(struct courier *c, const char *address, enum rcpt_state state)
+{
+	void *ctx = talloc_new(NULL);
+	size_t n;
+	struct rcpt **rows = store_rcpt_due(c->parts.store, ctx, state, INT64_MAX, SIZE_MAX, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(rows[i]->address, address) == 0)
+			agenda_set(c->agenda, AGENDA_RCPT, rows[i]->id, clock_now_ms());
+	talloc_free(ctx);
+}
+
 void courier_release(struct courier *c, const char *address)
 {
 	notify_release(c->parts.notify, address);
+	for (int state = RCPT_SEALED; state <= RCPT_RESOLVED; state++)
+		bring_forward(c, address, (enum rcpt_state)state);
 }
 

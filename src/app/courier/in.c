@@ -328,6 +328,7 @@ static void file_anew(struct courier *c, struct notice *n, const struct structur
 
 	log_warn("notice=%llu from=%s why=\"its structure was announced wrongly\"", (unsigned long long)n->id, n->from);
 	n->content = 0;
+	n->done = false;
 	file(c, n, s, PLACE_INBOX);
 	notice_move(c, n, NOTICE_HERE, "");
 	expunge_all(c, n, old);
@@ -476,8 +477,9 @@ void in_expunged(struct courier *c, const struct message *was)
 
 	if (n != NULL) {
 		n->content = 0;
-		if (n->state == NOTICE_FILED) {
+		if (n->state == NOTICE_FILED || n->state == NOTICE_LAPSED)
 			fetch_forget(c->parts.fetch, n->id);
+		if (n->state == NOTICE_FILED) {
 			notice_move(c, n, NOTICE_DECLINED, "");
 		} else {
 			store_notice_save(c->parts.store, n);

@@ -186,6 +186,7 @@ static bool can_make(struct courier *c, const struct lane *lane)
 	    (coming == 0 || lane->n[LANE_READY] >= GATHER) && resolve_own_key(c->parts.resolve).len > 0;
 }
 
+/* reason NULL: it is us who are not ready. */
 static void each_ready_again(struct courier *c, struct lane *lane, const char *reason)
 {
 	struct member *m, *next;
@@ -196,7 +197,9 @@ static void each_ready_again(struct courier *c, struct lane *lane, const char *r
 		if (m->stage != LANE_READY)
 			continue;
 		member_drop(lane, m);
-		if (r != NULL && r->state == RCPT_RESOLVED)
+		if (r != NULL && r->state == RCPT_RESOLVED && reason == NULL)
+			rcpt_soon(c, r);
+		else if (r != NULL && r->state == RCPT_RESOLVED)
 			rcpt_failed(c, r, RETRY, reason);
 		talloc_free(r);
 	}
@@ -214,7 +217,7 @@ static void lane_run(struct courier *c, struct lane *lane)
 		else
 			each_ready_again(c, lane, "the key is not settled");
 	} else if (lane->n[LANE_READY] > 0 && resolve_own_key(c->parts.resolve).len == 0) {
-		each_ready_again(c, lane, "our own descriptor is not signed yet");
+		each_ready_again(c, lane, NULL);
 	}
 	lane_maybe_free(c->lanes, lane);
 	talloc_free(ctx);

@@ -173,6 +173,11 @@ void out_seal(struct courier *c, struct rcpt *r)
 	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
 	struct sealing *s;
 
+	/* A moment after the start: how much fits into a notice depends on it. */
+	if (resolve_own_key(c->parts.resolve).len == 0) {
+		rcpt_soon(c, r);
+		return;
+	}
 	lanes_set(c, r->address, r->id, LANE_COMING);
 	HASH_FIND(hh, c->sealings, &r->letter, sizeof(r->letter), s);
 	if (l->sealed)

@@ -45,6 +45,8 @@ void rcpt_move(struct courier *, struct rcpt *, enum rcpt_state, const char *rea
 void rcpt_again(struct courier *, struct rcpt *, const char *reason, int64_t first_s, int64_t max_s);
 /* The step failed: give it up (REJECT, or queue.lifetime is over) or try again, and tell the user when it lasts. */
 void rcpt_failed(struct courier *, struct rcpt *, enum outcome, const char *reason);
+/* A moment later, without counting as a try: we are not ready ourselves. */
+void rcpt_soon(struct courier *, const struct rcpt *);
 void notice_move(struct courier *, struct notice *, enum notice_state, const char *reason);
 void notice_again(struct courier *, struct notice *, const char *reason, int64_t first_s, int64_t max_s);
 

@@ -42,7 +42,7 @@ struct pull {
 	bool full;			/* our disk, not their fault */
 	bool opening;			/* on a worker */
 	bool forgotten;
-	int64_t begun_ms, arrived_ms;
+	int64_t begun_ms, last_ms, arrived_ms;	/* last_ms: of the last octet from anybody */
 	struct timer *soon;
 	struct fetch_result result;
 	struct err err;
@@ -167,6 +167,7 @@ static int on_octets(void *arg, struct bytes b)
 	struct pull *p = arg;
 
 	p->octets += b.len;
+	p->last_ms = clock_mono_ms();
 	digest_add(p->digest, b.data, b.len);
 	if (p->key.head)
 		return buf_add(p->head, b.data, b.len) ? 0 : -1;
@@ -225,7 +226,7 @@ static void on_done(void *arg, const struct http_reply *reply)
 /* One silent URL must not use up the patience for all. */
 static int64_t quiet_ms(const struct pull *p)
 {
-	int64_t left = p->begun_ms + p->order.patience_ms - clock_mono_ms();
+	int64_t left = p->last_ms + p->order.patience_ms - clock_mono_ms();
 
 	return left < QUIET_MS ? left : QUIET_MS;
 }
@@ -281,7 +282,7 @@ static void pull_start(struct fetch *f, const struct fetch_order *order, bool he
 	p->order.urls = NULL;
 	p->fd = -1;
 	p->digest = digest_new(p);
-	p->begun_ms = clock_mono_ms();
+	p->begun_ms = p->last_ms = clock_mono_ms();
 	p->head = head ? buf_new(p, LIMIT_HEAD) : NULL;
 	p->soon = timer_new(f->parts.loop, on_soon, p);
 	HASH_ADD(hh, f->pulls, key, sizeof(p->key), p);
