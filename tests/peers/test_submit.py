@@ -1,0 +1,277 @@
+"""Submission: every client, each with each TLS mode and each mechanism it knows; and what is special
+about the door. alice writes to herself, so that one peer is enough."""
+import base64
+import hashlib
+import os
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import time
+import unittest
+
+from peers import until, SLOW
+from scene import Scene, letter
+from test_clients import needs, run
+
+
+class Door(Scene):
+    names = ("alice",)
+    mode = "off"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.conf = {"smtp_tls": '"%s"' % cls.mode}
+
+    def setUp(self):
+        super().setUp()
+        self.certificate = os.path.join(os.path.dirname(self.alice.config), "tls.crt")
+        self.n = 0
+
+    def write(self, name, octets):
+        path = os.path.join(self.net.dir, name)
+        with open(path, "wb") as f:
+            f.write(octets)
+        os.chmod(path, 0o600)
+        return path
+
+    def mail(self, subject):
+        self.n += 1
+        return letter(self.alice, self.alice, subject, "text\r\n.dot\r\n")
+
+    def arrived(self):
+        self.assertEqual(len(self.alice.wait_mail(self.n)), self.n)
+
+    def context(self):
+        return ssl.create_default_context(cafile=self.certificate)
+
+    def python(self):
+        if self.mode == "always":
+            s = smtplib.SMTP_SSL("localhost", self.alice.smtp_port, context=self.context(), timeout=60 * SLOW)
+        else:
+            s = smtplib.SMTP("127.0.0.1", self.alice.smtp_port, timeout=60 * SLOW)
+            if self.mode == "starttls":
+                s._host = "localhost"   # what the certificate is for
+                s.starttls(context=self.context())
+        s.ehlo()
+        return s
+
+
+class Off(Door):
+    """What all modes share, without TLS; the other classes say what is different."""
+    swaks_tls = ()
+    msmtp_tls = "tls off\n"
+    curl_tls = ()
+    scheme = "smtp"
+    mutt_tls = "set ssl_starttls=no ssl_force_tls=no\n"
+
+    @needs("swaks")
+    def test_swaks(self):
+        if self.swaks_tls and b"TLS supported" not in run("swaks", "--support"):
+            self.skipTest("this swaks knows no TLS (libnet-ssleay-perl)")
+        for kind in ("PLAIN", "LOGIN"):
+            path = self.write("swaks.eml", self.mail("swaks " + kind).replace(b"\r\n", b"\n"))
+            run("swaks", "--server", "127.0.0.1", "--port", str(self.alice.smtp_port), *self.swaks_tls, "--auth", kind,
+                "--auth-user", self.alice.user, "--auth-password", self.alice.password, "--from", self.alice.address,
+                "--to", self.alice.address, "--data", "@" + path)
+        self.arrived()
+
+    @needs("msmtp")
+    def test_msmtp(self):
+        for kind in ("plain", "login", "scram-sha-256"):
+            rc = self.write("msmtprc", (
+                "account default\nhost localhost\nport %d\nauth %s\nuser %s\npassword %s\nfrom %s\ntls_trust_file %s\n%s"
+                "dsn_notify failure,delay\ndsn_return headers\n" % (
+                    self.alice.smtp_port, kind, self.alice.user, self.alice.password, self.alice.address, self.certificate,
+                    self.msmtp_tls)).encode())
+            done = subprocess.run(["msmtp", "-C", rc, "--", self.alice.address], input=self.mail("msmtp " + kind),
+                                  capture_output=True, timeout=60 * SLOW)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.arrived()
+
+    @needs("curl")
+    def test_curl(self):
+        for kind in ("PLAIN", "LOGIN", "SCRAM-SHA-256"):
+            if kind.startswith("SCRAM") and b"gsasl" not in run("curl", "-V"):
+                continue
+            path = self.write("curl.eml", self.mail("curl " + kind))
+            run("curl", "-sS", "-4", *self.curl_tls, "--cacert", self.certificate, "--url",
+                "%s://localhost:%d" % (self.scheme, self.alice.smtp_port), "--login-options", "AUTH=" + kind, "--user",
+                "%s:%s" % (self.alice.user, self.alice.password), "--mail-from", self.alice.address, "--mail-rcpt",
+                self.alice.address, "--upload-file", path)
+        self.arrived()
+
+    @needs("mutt")
+    def test_mutt(self):
+        kinds = ["plain", "login"]
+        if re.search(rb"\+USE_GSASL", run("mutt", "-v")):
+            kinds.append("scram-sha-256")
+        for kind in kinds:
+            rc = self.write("muttrc", (
+                'set from="%s" realname="" use_from=yes envelope_from=yes copy=no\nset certificate_file="%s"\n%s'
+                'set smtp_url="%s://%s@localhost:%d" smtp_pass="%s" smtp_authenticators="%s"\n'
+                'set dsn_notify="failure,delay" dsn_return=hdrs\n' % (
+                    self.alice.address, self.certificate, self.mutt_tls, self.scheme,
+                    self.alice.user.replace("@", "%40"), self.alice.smtp_port, self.alice.password, kind)).encode())
+            self.n += 1
+            done = subprocess.run(["mutt", "-F", rc, "-s", "mutt " + kind, "--", self.alice.address], input=b"text\n",
+                                  capture_output=True, timeout=60 * SLOW,
+                                  env=dict(os.environ, TERM="xterm", HOME=self.net.dir, LC_ALL="C.UTF-8"))
+            self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        self.arrived()
+
+    def test_python(self):
+        for auth in ("auth_plain", "auth_login"):
+            with self.python() as s:
+                s.user, s.password = self.alice.user, self.alice.password
+                s.auth(auth[5:].upper(), getattr(s, auth))
+                self.assertEqual(s.sendmail(self.alice.address, [self.alice.address], self.mail("python " + auth),
+                                            mail_options=["BODY=8BITMIME", "RET=HDRS", "ENVID=x+2By"],
+                                            rcpt_options=["NOTIFY=FAILURE", "ORCPT=rfc822;" + self.alice.address]), {})
+        self.arrived()
+
+    def test_chunks(self):
+        with self.python() as s:
+            s.login(self.alice.user, self.alice.password)
+            self.assertTrue(s.has_extn("chunking"))
+            s.mail(self.alice.address)
+            s.rcpt(self.alice.address)
+            m = self.mail("chunks")
+            for at in range(0, len(m), 50):
+                part = m[at:at + 50]
+                s.send(b"BDAT %d%s\r\n" % (len(part), b" LAST" if at + 50 >= len(m) else b"") + part)
+                self.assertEqual(s.getreply()[0], 250)
+        self.arrived()
+        self.assertEqual(self.alice.body(self.alice.uids()[0]), m)
+
+
+class Starttls(Off):
+    mode = "starttls"
+    swaks_tls = ("--tls",)
+    msmtp_tls = "tls on\ntls_starttls on\n"
+    curl_tls = ("--ssl-reqd",)
+    mutt_tls = "set ssl_starttls=yes ssl_force_tls=yes\n"
+
+    def test_what_comes_before_the_handshake_is_forgotten(self):
+        with socket.create_connection(("127.0.0.1", self.alice.smtp_port), timeout=60 * SLOW) as raw:
+            self.assertTrue(raw.recv(1000).startswith(b"220 "))
+            raw.sendall(b"EHLO x\r\n")
+            while not re.search(rb"(?m)^250 ", raw.recv(4096)):
+                pass
+            raw.sendall(b"STARTTLS\r\nRSET\r\nNOOP injected\r\n")
+            self.assertEqual(raw.recv(1000), b"220 2.0.0 Go ahead\r\n")
+            with self.context().wrap_socket(raw, server_hostname="localhost") as s:
+                s.sendall(b"MAIL FROM:<%s>\r\n" % self.alice.address.encode())
+                self.assertTrue(s.recv(1000).startswith(b"530 "))
+                s.sendall(b"AUTH PLAIN AAAA\r\n")
+                self.assertTrue(s.recv(1000).startswith(b"503 "), "EHLO is forgotten too")
+
+    def test_versions(self):
+        for version, good in ((ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
+            context = self.context()
+            context.minimum_version = context.maximum_version = version
+            with smtplib.SMTP("127.0.0.1", self.alice.smtp_port, timeout=60 * SLOW) as s:
+                s._host = "localhost"
+                s.starttls(context=context)
+                self.assertEqual(s.noop()[0], 250)
+        for version in ("-tls1", "-tls1_1"):
+            done = subprocess.run(["openssl", "s_client", "-starttls", "smtp", version, "-cipher", "ALL:@SECLEVEL=0",
+                                   "-connect", "127.0.0.1:%d" % self.alice.smtp_port],
+                                  input=b"QUIT\r\n", capture_output=True, timeout=60 * SLOW)
+            self.assertNotEqual(done.returncode, 0, done.stdout)
+
+    def shown(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with smtplib.SMTP("127.0.0.1", self.alice.smtp_port, timeout=60 * SLOW) as s:
+            s.starttls(context=context)
+            return s.sock.getpeercert(binary_form=True)
+
+    @needs("openssl")
+    def test_another_certificate(self):
+        """SIGHUP reads tls.crt and tls.key anew; a pair that does not fit changes nothing; a restart keeps it."""
+        first = self.shown()
+        folder = os.path.dirname(self.alice.config)
+        new = {n: os.path.join(folder, "new." + n) for n in ("crt", "key")}
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+            "-keyout", new["key"], "-out", new["crt"])
+        with open(new["crt"]) as f:
+            want = ssl.PEM_cert_to_DER_cert(f.read())
+        with smtplib.SMTP("127.0.0.1", self.alice.smtp_port, timeout=60 * SLOW) as early:
+            early._host = "localhost"
+            early.starttls(context=self.context())
+            os.rename(new["crt"], self.certificate)
+            self.alice.complaints = re.compile(rb"configuration=kept")
+            self.alice.process.send_signal(signal.SIGHUP)
+            until(lambda: b"configuration=kept" in self.alice.log(), "the wrong pair is refused")
+            self.assertEqual(self.shown(), first)
+            os.rename(new["key"], os.path.join(folder, "tls.key"))
+            self.alice.process.send_signal(signal.SIGHUP)
+            until(lambda: self.shown() == want, "the new certificate is shown")
+            self.assertEqual(early.noop()[0], 250)
+        self.alice.restart()
+        self.assertEqual(self.shown(), want)
+
+
+class Always(Off):
+    mode = "always"
+    swaks_tls = ("--tls-on-connect",)
+    msmtp_tls = "tls on\ntls_starttls off\n"
+    scheme = "smtps"
+    mutt_tls = "set ssl_force_tls=yes\n"
+
+
+class Guests(Door):
+    """Those who do not log in, and those who try to."""
+
+    def test_500_idle_connections(self):
+        idle = [socket.create_connection(("127.0.0.1", self.alice.smtp_port), timeout=60 * SLOW) for _ in range(500)]
+        begin = time.monotonic()
+        self.alice.send(self.alice, self.mail("through the crowd"))
+        self.assertLess(time.monotonic() - begin, 10 * SLOW)
+        self.arrived()
+        for s in idle:
+            s.close()
+
+    def test_wrong_passwords(self):
+        """Many wrong ones at once: the right one gets in all the same, and nothing of it is in the log."""
+        wrong = base64.b64encode(b"\0alice\0not-the-password")
+        guests = []
+        for _ in range(60):
+            s = socket.create_connection(("127.0.0.1", self.alice.smtp_port), timeout=60 * SLOW)
+            s.sendall(b"EHLO x\r\nAUTH PLAIN " + wrong + b"\r\n")
+            guests.append(s)
+        until(lambda: self.alice.log().count(b"auth=failed") >= 30, "thirty failed")
+        begin = time.monotonic()
+        self.alice.send(self.alice, self.mail("in between"))
+        self.assertLess(time.monotonic() - begin, 15 * SLOW)
+        for s in guests:
+            s.close()
+        self.arrived()
+        for secret in (wrong, b"not-the-password", self.alice.password.encode()):
+            self.assertNotIn(secret, self.alice.log())
+
+    def test_a_password_file_of_before(self):
+        """Of a version that knew PBKDF2 only: PLAIN and SCRAM work."""
+        with open(os.path.join(os.path.dirname(self.alice.config), "password"), "w") as f:
+            f.write("pbkdf2-sha256 10000 %s %s\n" % ("00" * 16, hashlib.pbkdf2_hmac("sha256", b"old one", bytes(16), 10000).hex()))
+        self.alice.password = "old one"
+        self.alice.send(self.alice, self.mail("PLAIN"))
+        if shutil.which("msmtp"):
+            rc = self.write("msmtprc", ("account default\nhost 127.0.0.1\nport %d\nauth scram-sha-256\nuser alice\npassword old one\nfrom %s\n" % (
+                self.alice.smtp_port, self.alice.address)).replace("password old one", 'password "old one"').encode())
+            done = subprocess.run(["msmtp", "-C", rc, "--", self.alice.address], input=self.mail("SCRAM"), capture_output=True,
+                                  timeout=60 * SLOW)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.arrived()
+
+
+del Door    # has no tests of its own
+
+
+if __name__ == "__main__":
+    unittest.main()
