@@ -38,6 +38,7 @@ static const struct { const char *name, *text, *says, *right; } bad_rows[] = {
 	{ "network", A "dht { network = 4294967296 }\n", "/d/p.conf:2: dht.network", "" },
 	{ "bootstrap", A "dht { bootstrap = {\"1.2.3.4:1\", \"nowhere\"} }\n", "/d/p.conf:2: dht.bootstrap = \"nowhere\": must be HOST:PORT", "" },
 	{ "listen", A "smtp { listen = {\"127.0.0.1\"} }\n", "/d/p.conf:2: smtp.listen = \"127.0.0.1\"", "" },
+	{ "nowhere to listen", A "outbox { listen = {} }\n", "/d/p.conf:2: outbox.listen is empty", "0.0.0.0:4180" },
 	{ "url", A "outbox { url = {\"ftp://x\"} }\n", "/d/p.conf:2: outbox.url = \"ftp://x\": must be a base URL", "http://" },
 	{ "url with a space", A "outbox { url = {\"http://x/ y\"} }\n", "/d/p.conf:2: outbox.url", "" },
 	{ "open section", A "smtp {\n", "/d/p.conf:2: smtp { is not closed", "}" },
@@ -126,7 +127,7 @@ START_TEST(everything_given)
 	struct settings *s = good("# a comment\naddress = \"alice@home\" // another\nstate = \"state\" /* third */\n"
 	    "smtp { listen = {} tls = \"off\" max_size = \"64K\" max_recipients = 3 }\n"
 	    "imap { listen = {\"unix:/run/x\"} tls = \"always\" bulk = \"pull\" }\n"
-	    "outbox { listen = {} url = {\"http://h:1/\", \"https://[2001:db8::1]/p//\"} validity = \"90s\" quota = \"2M\" replica_quota = 0 }\n"
+	    "outbox { listen = {\"h:1\"} url = {\"http://h:1/\", \"https://[2001:db8::1]/p//\"} validity = \"90s\" quota = \"2M\" replica_quota = 0 }\n"
 	    "dht { port = 0 bootstrap = {\"[::1]:4222\", \"h.example:1\"} network = 0 discovery = off poll = \"1s\" }\n"
 	    "group home { master = \"Alice@home\" members = {\"alice@home\", \"BOB@home\"} sync = \"2m\" }\n"
 	    "group away.example { master = \"x@away.example\" key = \"0123456789ABCDEF0123456789ABCDEF01234567\" }\n"
@@ -143,7 +144,7 @@ START_TEST(everything_given)
 	ck_assert_str_eq(s->imap.listen.list[0], "unix:/run/x");
 	ck_assert_int_eq(s->imap.tls, TLS_ALWAYS);
 	ck_assert(s->imap.bulk_pull);
-	ck_assert_uint_eq(s->outbox.listen.n, 0);
+	ck_assert_str_eq(s->outbox.listen.list[0], "h:1");
 	ck_assert_str_eq(s->outbox.url.list[0], "http://h:1");
 	ck_assert_str_eq(s->outbox.url.list[1], "https://[2001:db8::1]/p");
 	ck_assert_int_eq(s->outbox.validity_s, 90);
