@@ -108,4 +108,5 @@ void scenes_load(void)
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		scene_read(found.gl_pathv[i]);
 	globfree(&found);
+	talloc_free(pattern);
 }

@@ -6,7 +6,7 @@
  */
 #include <stdint.h>
 
-enum { PENALTY_LEAK_MS = 10 * 1000, PENALTY_MAX = 1000 };
+enum { PENALTY_LEAK_MS = 10 * 1000, PENALTY_MAX = 200 };
 
 struct penalty {
 	unsigned level;
