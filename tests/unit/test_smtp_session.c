@@ -145,6 +145,9 @@ START_TEST(smtp_dsn_parameters)
 	ck_assert_str_eq(p.recipients, " bob@home/7/rfc822;Bob@Home carol@x.y/0");
 	ck_assert_int_eq(p.ret, SMTP_RET_HDRS);
 	ck_assert_str_eq(p.envid, "QQ+3");
+	PLAY("utf-8", "C MAIL FROM:<alice@home> SMTPUTF8", "S 250", "C RCPT TO:<bob@home> ORCPT=utf-8;j\xc3\xbcrgen@\xf0\x9f\x98\x80",
+	    "S 250", "C DATA", "S 354", "R From: alice@home\r\n\r\n.\r\n", "S 250 2.0.0");
+	ck_assert_str_eq(p.recipients, " bob@home/6/utf-8;j\\x{FC}rgen@\\x{1F600}");
 	/* The next message has nothing of it. */
 	PLAY("plain", MAIL, "S 250 2.0.0");
 	ck_assert_str_eq(p.recipients, " bob@home/6");

@@ -15,7 +15,7 @@
 struct params {
 	void *ctx;
 	uint64_t size;
-	bool is_utf8;
+	bool is_utf8;		/* of RCPT: said with MAIL */
 	enum smtp_ret ret;
 	char *envid;
 	uint8_t notify;
@@ -24,6 +24,14 @@ struct params {
 
 /* NULL, or the answer. value NULL: there is none. */
 static const char *const bad_value = "501 5.5.4 Bad value of a parameter";
+
+static bool is_ascii(const char *address)
+{
+	for (; *address; address++)
+		if ((unsigned char)*address >= 0x80)
+			return false;
+	return true;
+}
 
 /* Decimal; UINT64_MAX when it is more than that. */
 static const char *take_size(struct params *p, const char *value)
@@ -104,8 +112,9 @@ static const char *take_orcpt(struct params *p, const char *value)
 	for (const char *c = value; c < semicolon; c++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", *c))
 			return bad_value;
-	const char *address = smtp_xtext_parse(p->ctx, semicolon + 1);
-	if (!address)
+	bool is_utf8 = semicolon - value == 5 && strncasecmp(value, "utf-8", 5) == 0;
+	const char *address = is_utf8 ? smtp_utf8_address_parse(p->ctx, semicolon + 1) : smtp_xtext_parse(p->ctx, semicolon + 1);
+	if (!address || (!p->is_utf8 && !is_ascii(semicolon)))
 		return bad_value;
 	p->orcpt = mem_printf(p->ctx, "%.*s;%s", (int)(semicolon - value), value, address);
 	return NULL;
@@ -143,14 +152,6 @@ static const char *take_params(struct params *p, const struct param *table, char
 			return fault;
 	}
 	return NULL;
-}
-
-static bool is_ascii(const char *address)
-{
-	for (; *address; address++)
-		if ((unsigned char)*address >= 0x80)
-			return false;
-	return true;
 }
 
 static const char *check_sender(const struct smtp_session *s, const struct params *p, const char *address,
@@ -262,7 +263,7 @@ static const char *read_recipient(struct smtp_session *s, struct params *p, char
 
 void smtp_rcpt(struct smtp_session *s, char *arg)
 {
-	struct params p = { .ctx = mem_ctx(NULL), .notify = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY };
+	struct params p = { .ctx = mem_ctx(NULL), .is_utf8 = s->is_utf8, .notify = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY };
 	const char *fault = read_recipient(s, &p, arg);
 
 	talloc_free(p.ctx);

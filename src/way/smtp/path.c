@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/mem.h"
 #include "way/smtp/session.h"
 
@@ -72,4 +73,46 @@ char *smtp_xtext_parse(const void *ctx, const char *text)
 	}
 	*to = '\0';
 	return out;
+}
+
+/* One character of two octets or more; the number of them, or 0. */
+static size_t take_utf8(const char *text, uint32_t *out)
+{
+	static const struct { uint8_t mask, lead; uint32_t min; } kinds[] = {
+		{ 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 },
+	};
+	const uint8_t *in = (const uint8_t *)text;
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		if ((*in & kinds[k].mask) != kinds[k].lead)
+			continue;
+		*out = *in & (uint8_t)~kinds[k].mask;
+		for (size_t i = 1; i <= k + 1; i++) {
+			if ((in[i] & 0xc0) != 0x80)
+				return 0;
+			*out = *out << 6 | (in[i] & 0x3f);
+		}
+		bool is_good = *out >= kinds[k].min && *out <= 0x10ffff && (*out < 0xd800 || *out > 0xdfff);
+		return is_good ? k + 2 : 0;
+	}
+	return 0;
+}
+
+char *smtp_utf8_address_parse(const void *ctx, const char *text)
+{
+	struct buf *out = buf_new(NULL, LIMIT_SMTP_ORCPT * 6);
+	uint32_t c;
+
+	for (size_t n; *text; text += n) {
+		n = *text > ' ' && *text <= '~' && *text != '+' && *text != '=';
+		if (n == 1)
+			buf_add(out, text, 1);
+		else if ((n = take_utf8(text, &c)) > 0)
+			buf_addf(out, "\\x{%X}", (unsigned)c);
+		else
+			break;
+	}
+	char *copy = *text == '\0' ? mem_strdup(ctx, out->data) : NULL;
+	talloc_free(out);
+	return copy;
 }

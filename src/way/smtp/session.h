@@ -158,6 +158,8 @@ int smtp_path_parse(char *arg, const char *word, char **address_out, char **para
 bool smtp_param_next(char **params, char **name_out, char **value_out);
 /* xtext (RFC 3461 section 4) to what it stands for, printable ASCII, below ctx. NULL when it is none. */
 char *smtp_xtext_parse(const void *ctx, const char *);
+/* The address of ORCPT=utf-8;... (RFC 6533 section 3), with what is beyond ASCII as \x{HEX}, below ctx. NULL when it is none. */
+char *smtp_utf8_address_parse(const void *ctx, const char *);
 
 /* submit.c: room for a message of this size? 0: any. */
 bool smtp_spool_has_room(const struct smtp *, uint64_t size);
