@@ -66,7 +66,7 @@ static void entry_drop(struct agenda *a, struct entry *e)
 		sift_up(a, at);
 		sift_down(a, last->at);
 	}
-	HASH_DELETE(hh, a->entries, e);
+	HASH_DELETE(hh, a->entries, e);	/* NOLINT(clang-analyzer-core.NullDereference): uthash's */
 	talloc_free(e);
 }
 

@@ -58,7 +58,7 @@ static struct box *add(struct store *s, uint64_t id, const char *name)
 static void forget(struct store *s, struct box *box)
 {
 	HASH_DELETE(hh_id, s->by_id, box);
-	HASH_DELETE(hh_name, s->by_name, box);
+	HASH_DELETE(hh_name, s->by_name, box);	/* NOLINT(clang-analyzer-core.NullDereference): uthash's */
 	if (box->dirty)
 		LIST_REMOVE(box, dirty_link);
 	talloc_free(box);

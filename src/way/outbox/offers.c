@@ -75,7 +75,7 @@ static void entry_free(struct offers *o, struct entry *entry)
 		struct token *t = entry->tokens;
 
 		entry->tokens = t->next;
-		HASH_DELETE(hh, o->tokens, t);
+		HASH_DELETE(hh, o->tokens, t);	/* NOLINT(clang-analyzer-core.NullDereference): uthash's */
 		explicit_bzero(t->t_get, sizeof(t->t_get));
 		talloc_free(t);
 	}
