@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/files.h"
@@ -54,14 +53,13 @@ static bool secret(void *arg, const char *user, struct scram_secret *k)
 
 static void submit(void *arg, const struct smtp_submission *m, uint64_t ticket)
 {
-	struct stat st;
-	char *path = files_fanout(NULL, f.dir, m->digest);
+	uint8_t digest[DIGEST_LEN];
 
 	(void)arg;
-	if (stat(path, &st) < 0 || (uint64_t)st.st_size != m->size || m->n_recipients == 0)
+	/* Inputs are too small for a file. */
+	digest_of(m->octets, digest);
+	if (m->octets.len != m->size || memcmp(digest, m->digest, sizeof(digest)) != 0 || m->n_recipients == 0)
 		abort();
-	files_drop(path);
-	talloc_free(path);
 	smtp_submit_done(f.smtp, ticket, f.outcome, "because");
 }
 

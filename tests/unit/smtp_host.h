@@ -49,6 +49,7 @@ extern struct peer {
 	unsigned n_submitted;
 	uint8_t digest[DIGEST_LEN];
 	uint64_t size;
+	struct bytes octets;	/* data NULL: in the spool */
 	char *sender, *message_id, *subject, *recipients, *envid;
 	enum smtp_ret ret;
 

@@ -343,6 +343,76 @@ START_TEST(sent_copy_keeps_content)
 }
 END_TEST
 
+static struct letter add_small(struct content *c)
+{
+	struct bytes m = bytes_str("Subject: small\r\n\r\nhello\r\n");
+
+	*c = (struct content){ .size = m.len, .place = PLACE_SPOOL };
+	digest_of(m, c->digest);
+	store_content_add_small(st, c, m);
+	struct letter l = { .content = c->id, .message_id = "<1@home>", .subject = "hi", .sender = "alice@home",
+		.submitted_ms = 1000 };
+	store_letter_add(st, &l, three, 1);
+	return l;
+}
+
+static struct bytes file_of(uint64_t content)
+{
+	struct bytes b = { NULL, 0 };
+	struct err e;
+	char *path = store_content_path(st, ctx, content);
+
+	ck_assert_ptr_nonnull(path);
+	ck_assert_msg(files_get(ctx, path, 1000, &b, &e) == OK, "%s", e.text);
+	return b;
+}
+
+START_TEST(small_is_a_row)
+{
+	struct content c;
+	struct letter l = add_small(&c);
+
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_SPOOL, c.digest));
+	unit_reopen();
+	struct bytes m = store_content_octets(st, ctx, c.id);
+	ck_assert_uint_eq(m.len, c.size);
+	ck_assert(!unit_there(PLACE_SPOOL, c.digest));
+	/* A path makes a file; it is a copy only, and does not outlive the daemon. */
+	ck_assert(bytes_equal(file_of(c.id), m));
+	unit_reopen();
+	ck_assert(!unit_there(PLACE_SPOOL, c.digest));
+	ck_assert(bytes_equal(file_of(c.id), m));
+	/* With its letter both go. */
+	l.done = true;
+	store_letter_save(st, &l);
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_SPOOL, c.digest));
+	ck_assert_ptr_null(store_content_octets(st, ctx, c.id).data);
+	ck_assert_ptr_null(store_content_find(st, ctx, c.id));
+}
+END_TEST
+
+START_TEST(small_outlives_its_letter)
+{
+	struct content c;
+	struct letter l = add_small(&c);
+	struct mailbox *sent = store_mailbox_standard(st, BOX_SENT);
+	uint32_t uid = store_message_add(st, sent, c.id, 0, 0, 0)->uid;
+
+	l.done = true;
+	store_letter_save(st, &l);
+	store_turn(st);
+	ck_assert(unit_there(PLACE_SPOOL, c.digest));
+	ck_assert_ptr_null(store_content_octets(st, ctx, c.id).data);
+	unit_reopen();
+	ck_assert_uint_eq(file_of(c.id).len, c.size);
+	store_message_expunge(st, store_mailbox_standard(st, BOX_SENT), uid);
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_SPOOL, c.digest));
+}
+END_TEST
+
 STORE_SUITE("store_letter") {
 	UNIT(letter_columns);
 	UNIT(rcpt_columns);
@@ -354,4 +424,6 @@ STORE_SUITE("store_letter") {
 	UNIT(end_of_a_letter);
 	UNIT(open_letters);
 	UNIT(sent_copy_keeps_content);
+	UNIT(small_is_a_row);
+	UNIT(small_outlives_its_letter);
 } UNIT_END

@@ -238,6 +238,7 @@ struct courier *courier_new(const struct courier_settings *settings, const struc
 	c->settings = *settings;
 	c->hooks = *hooks;
 	c->lanes = lanes_new();
+	c->sealings = sealings_new();
 	c->pulls = pulls_new();
 	return c;
 }
@@ -271,7 +272,7 @@ void courier_free(struct courier **cp)
 	*cp = NULL;
 	if (c == NULL)
 		return;
-	out_stop(c);
+	sealings_free(&c->sealings);
 	report_stop(c);
 	lanes_free(&c->lanes);
 	pulls_free(&c->pulls);

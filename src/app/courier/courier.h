@@ -67,8 +67,9 @@ void courier_free(struct courier **);
 /* New settings while it runs; address, urls and own_url stay as they were. */
 void courier_set(struct courier *, const struct courier_settings *);
 
-/* A submitted message whose file is durable in spool/ (way/smtp). */
+/* A submitted message: octets when it is small, else its file is durable in spool/ (way/smtp). */
 struct courier_submission {
+	struct bytes octets;
 	const uint8_t *digest;
 	uint64_t size;
 	const char *sender, *message_id, *subject;

@@ -1,7 +1,7 @@
 /*
- * accepted -> sealed -> resolved: what happens before anybody else can know of
- * the message. Sealing runs once per letter, whatever the number of its
- * recipients; the first of them to come up starts it.
+ * What comes in, and sealed -> resolved -> offered: what happens before anybody
+ * else can know of the message. A submission is answered when its rows are
+ * durable: all that came in one turn of the loop share that sync.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -14,187 +14,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
-#include "way/seal/seal.h"
-
-/*
- * A skeleton up to this goes into the ns: what 4 KiB leave beside the other
- * fields, a PKESK and our signature, and our own key in base64.
- */
-enum { INLINE_MAX = 1280, INLINE_AND_KEY_MAX = 1900 };
-
-static size_t inline_max(struct courier *c)
-{
-	size_t key = resolve_own_key(c->parts.resolve).len * 4 / 3;
-
-	if (key >= INLINE_AND_KEY_MAX)
-		return 0;
-	return INLINE_AND_KEY_MAX - key < INLINE_MAX ? INLINE_AND_KEY_MAX - key : INLINE_MAX;
-}
-
-/* A letter on a worker; its own talloc context. */
-struct sealing {
-	uint64_t letter;
-	struct courier *courier;
-	struct seal_order order;
-	uint8_t digest[32];
-	struct sealed sealed;
-	const char *envelope, *body, *bodystructure;
-	enum outcome res;
-	struct err err;
-	UT_hash_handle hh;
-};
-
-static void seal_run(void *arg)
-{
-	struct sealing *s = arg;
-
-	s->res = seal_work(s, &s->order, &s->sealed, &s->err);
-	if (s->res != OK)
-		return;
-	s->envelope = mime_envelope(s, s->sealed.mime);
-	s->body = mime_body(s, s->sealed.mime);
-	s->bodystructure = mime_bodystructure(s, s->sealed.mime);
-}
-
-/* The message appears in the Outbox mailbox as soon as its structure is known. */
-static void show_in_outbox(struct courier *c, struct letter *l)
-{
-	const struct message *m = store_message_add(c->parts.store, store_mailbox_standard(c->parts.store, BOX_OUTBOX),
-	    l->content, FLAG_SEEN, 0, l->submitted_ms);
-
-	l->outbox_message = m->id;
-}
-
-static void keep_structure(struct courier *c, const struct letter *l, const struct sealing *s)
-{
-	struct content content = {
-		.id = l->content, .envelope = s->envelope, .body = s->body, .bodystructure = s->bodystructure,
-		.skeleton = mime_skeleton(s->sealed.mime), .parts = mime_parts_text(s->sealed.mime),
-	};
-
-	store_content_set_structure(c->parts.store, &content);
-}
-
-static void letter_sealed(struct courier *c, struct letter *l, const struct sealing *s)
-{
-	l->sealed = true;
-	memcpy(l->key, s->sealed.key, sizeof(l->key));
-	memcpy(l->hash, s->sealed.hash, sizeof(l->hash));
-	l->sealed_size = s->sealed.size;
-	l->has_head = s->sealed.has_head;
-	memcpy(l->head_hash, s->sealed.head_hash, sizeof(l->head_hash));
-	l->head_size = s->sealed.head_size;
-	keep_structure(c, l, s);
-	show_in_outbox(c, l);
-	store_letter_save(c->parts.store, l);
-}
-
-/* The outcome counts for every recipient that waits for it. */
-static void seal_conclude(struct courier *c, struct letter *l, const struct sealing *s)
-{
-	size_t n;
-	struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, l, l->id, &n);
-
-	if (s->res == OK)
-		letter_sealed(c, l, s);
-	for (size_t i = 0; i < n; i++) {
-		struct rcpt *r = rcpts[i];
-
-		if (r->state != RCPT_ACCEPTED)
-			continue;
-		if (s->res == OK) {
-			rcpt_move(c, r, RCPT_SEALED, "");
-			continue;
-		}
-		lanes_drop(c, r->address, r->id);
-		rcpt_failed(c, r, s->res, s->err.text);
-	}
-	if (s->res == OK)
-		out_show(c, l->id);
-}
-
-/* Everybody was cancelled while it was sealed: what was made goes at once. */
-static void drop_unwanted(struct courier *c, struct letter *l, const struct sealing *s)
-{
-	l->sealed = true;
-	memcpy(l->hash, s->sealed.hash, sizeof(l->hash));
-	l->has_head = s->sealed.has_head;
-	memcpy(l->head_hash, s->sealed.head_hash, sizeof(l->head_hash));
-	store_letter_drop_files(c->parts.store, l);
-}
-
-static void seal_done(void *arg)
-{
-	struct sealing *s = arg;
-	struct courier *c = s->courier;
-	struct letter *l = store_letter_find(c->parts.store, s, s->letter);
-
-	HASH_DELETE(hh, c->sealings, s);
-	if (s->res != OK)
-		log_warn("letter=%llu state=accepted why=\"%s\"", (unsigned long long)s->letter, s->err.text);
-	if (l != NULL && !l->done)
-		seal_conclude(c, l, s);
-	else if (l != NULL && s->res == OK)
-		drop_unwanted(c, l, s);
-	talloc_free(s);
-}
-
-static void seal_drop(void *arg)
-{
-	struct sealing *s = arg;
-
-	HASH_DELETE(hh, s->courier->sealings, s);
-	talloc_free(s);
-}
-
-static void seal_start(struct courier *c, const struct letter *l)
-{
-	static const struct pool_job job = { seal_run, seal_done, seal_drop };
-	struct sealing *s = talloc_zero(NULL, struct sealing);
-	struct content *content = store_content_find_brief(c->parts.store, s, l->content);
-
-	s->letter = l->id;
-	s->courier = c;
-	if (content != NULL)
-		memcpy(s->digest, content->digest, sizeof(s->digest));
-	s->order = (struct seal_order){
-		.pgp = c->parts.pgp,
-		.spool_path = store_path(c->parts.store, s, PLACE_SPOOL, s->digest),
-		.digest = s->digest,
-		.outbox = talloc_strdup(s, store_dir(c->parts.store, PLACE_OUTBOX)),
-		.inline_max = inline_max(c),
-	};
-	HASH_ADD(hh, c->sealings, letter, sizeof(s->letter), s);
-	pool_submit(c->parts.pool, POOL_BULK, &job, s);
-}
-
-void out_seal(struct courier *c, struct rcpt *r)
-{
-	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
-	struct sealing *s;
-
-	/* A moment after the start: how much fits into a notice depends on it. */
-	if (resolve_own_key(c->parts.resolve).len == 0) {
-		rcpt_soon(c, r);
-		return;
-	}
-	lanes_set(c, r->address, r->id, LANE_COMING);
-	HASH_FIND(hh, c->sealings, &r->letter, sizeof(r->letter), s);
-	if (l->sealed)
-		rcpt_move(c, r, RCPT_SEALED, "");
-	else if (s == NULL)
-		seal_start(c, l);
-}
-
-void out_stop(struct courier *c)
-{
-	struct sealing *s, *next;
-
-	HASH_ITER(hh, c->sealings, s, next) {
-		HASH_DELETE(hh, c->sealings, s);
-		talloc_free(s);
-	}
-}
 
 void out_resolve(struct courier *c, struct rcpt *r)
 {
@@ -331,7 +150,10 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	};
 
 	memcpy(content.digest, sub->digest, sizeof(content.digest));
-	store_content_add(c->parts.store, &content);
+	if (sub->octets.data != NULL)
+		store_content_add_small(c->parts.store, &content, sub->octets);
+	else
+		store_content_add(c->parts.store, &content);
 	l.content = content.id;
 	size_t n;
 	const char **peers = each_peer_once(s, sub, &n);
@@ -340,6 +162,7 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	s->courier = c;
 	s->ticket = ticket;
 	s->letter = l.id;
+	sealings_note_submit(c);
 	log_info("letter=%llu state=accepted size=%llu recipients=%zu", (unsigned long long)l.id,
 	    (unsigned long long)sub->size, n);
 	store_when_durable(c->parts.store, on_submitted, s);

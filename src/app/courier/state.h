@@ -3,7 +3,8 @@
 /*
  * The courier's own state, shared by its files:
  *	courier.c  life, the two tables of steps, pauses
- *	out.c      accepted ... offered: seal, resolve, offer
+ *	sealing.c  accepted -> sealed
+ *	out.c      submissions; sealed ... offered: resolve, offer
  *	lanes.c    which recipients of one address share a notification
  *	sent.c     offered ... done: notify, wait, receipts, withdraw
  *	cancel.c   taking back
@@ -16,8 +17,8 @@
 
 struct lanes;
 struct pulls;
-struct sealing;
 struct reporting;
+struct sealings;
 
 struct courier {
 	struct courier_settings settings;
@@ -26,7 +27,7 @@ struct courier {
 	struct agenda *agenda;
 	struct lanes *lanes;
 	struct pulls *pulls;
-	struct sealing *sealings;	/* letters on a worker (out.c) */
+	struct sealings *sealings;
 	struct reporting *reportings;	/* DSNs on a worker (report.c) */
 	struct timer *undone;		/* a commit failed: rows are read anew */
 	struct timer *daily;
@@ -50,11 +51,17 @@ void rcpt_soon(struct courier *, const struct rcpt *);
 void notice_move(struct courier *, struct notice *, enum notice_state, const char *reason);
 void notice_again(struct courier *, struct notice *, const char *reason, int64_t first_s, int64_t max_s);
 
-/* out.c: steps */
+/* sealing.c: letters on their way to a worker and on one */
+struct sealings *sealings_new(void);
+void sealings_free(struct sealings **);
+/* A step: once per letter, whatever the number of its recipients. */
 void out_seal(struct courier *, struct rcpt *);
+/* A submission came in. */
+void sealings_note_submit(struct courier *);
+
+/* out.c: steps */
 void out_resolve(struct courier *, struct rcpt *);
 void out_offer(struct courier *, struct rcpt *);
-void out_stop(struct courier *);
 /* Outbox keywords follow the recipients' states. */
 void out_show(struct courier *, uint64_t letter);
 

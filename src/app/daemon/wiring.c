@@ -81,7 +81,7 @@ static void on_submit(void *arg, const struct smtp_submission *s, uint64_t ticke
 {
 	struct daemon *d = arg;
 	struct courier_submission sub = {
-		.digest = s->digest, .size = s->size, .sender = s->sender, .message_id = s->message_id,
+		.octets = s->octets, .digest = s->digest, .size = s->size, .sender = s->sender, .message_id = s->message_id,
 		.subject = s->subject, .recipients = s->recipients, .n_recipients = s->n_recipients,
 	};
 

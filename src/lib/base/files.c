@@ -204,6 +204,26 @@ enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *e
 	return OK;
 }
 
+enum outcome files_put_lazily(const char *dir, const char *path, struct bytes b, struct err *e)
+{
+	char *tmp;
+	int fd = files_tmp(NULL, dir, &tmp, e);
+
+	if (fd < 0)
+		return RETRY;
+	enum outcome res = RETRY;
+
+	if (files_write(fd, b.data, b.len) < 0)
+		err_sys(e, "write %s", tmp);
+	else
+		res = rename_into(tmp, path, e);
+	if (res != OK)
+		files_drop(tmp);
+	close(fd);
+	talloc_free(tmp);
+	return res;
+}
+
 void files_drop(const char *path)
 {
 	unlink(path);

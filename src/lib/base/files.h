@@ -35,6 +35,8 @@ enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *)
 /* Unlink, fine if it is gone. */
 void files_drop(const char *path);
 
+/* A whole file by way of DIR/tmp.XXXXXX, not durable: for who can write it again after a crash. */
+enum outcome files_put_lazily(const char *dir, const char *path, struct bytes, struct err *);
 /* Replace a small file as a whole, durably. */
 enum outcome files_put(const char *path, struct bytes, struct err *);
 /*

@@ -17,6 +17,8 @@
 #include "lib/loop/loop.h"
 #include "lib/loop/private.h"
 
+enum { GATHER_MS = 4 };
+
 struct hook {
 	STAILQ_ENTRY(hook) next;
 	struct loop *loop;
@@ -31,6 +33,7 @@ struct loop {
 	struct event_base *base;
 	struct hook_list turn_hooks, signal_hooks;
 	bool stop;
+	bool ran;		/* something, since it was cleared */
 	int64_t begin_ms;	/* of this turn; 0: nothing has run yet */
 	int64_t longest_ms;
 };
@@ -106,8 +109,19 @@ struct event_base *loop_base(struct loop *l)
 
 void loop_begin(struct loop *l)
 {
+	l->ran = true;
 	if (l->begin_ms == 0)
 		l->begin_ms = clock_mono_ms();
+}
+
+/* What became ready meanwhile belongs to the same turn: under load many share what the hooks do once. */
+static void gather(struct loop *l)
+{
+	while (l->ran && !l->stop && clock_mono_ms() - l->begin_ms < GATHER_MS) {
+		l->ran = false;
+		event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+	}
+	l->ran = false;
 }
 
 static void turn(struct loop *l)
@@ -115,6 +129,7 @@ static void turn(struct loop *l)
 	struct hook *h;
 
 	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+	gather(l);
 	STAILQ_FOREACH(h, &l->turn_hooks, next)
 		h->cb(h->arg);
 	if (l->begin_ms != 0) {

@@ -4,7 +4,14 @@
  * in its place when the row says so; a file that was just unlinked for another
  * row with the same octets makes the transaction fail and be tried again, not
  * a message without a body.
+ *
+ * The file of a small content is a copy for readers while its octets are a
+ * row: not synced, gone after a restart, made again when it is asked for.
  */
+#include <unistd.h>
+
+#include "lib/base/files.h"
+#include "lib/base/log.h"
 #include "lib/store/priv.h"
 
 static void check_file(struct store *s, enum place place, const uint8_t digest[32])
@@ -23,13 +30,42 @@ static void write_skeleton(struct store *s, const struct content *c)
 		    ARGS(I(c->id), T(c->parts), B(c->skeleton.data, c->skeleton.len)));
 }
 
-void store_content_add(struct store *s, struct content *c)
+static void add(struct store *s, struct content *c)
 {
 	c->id = ids_next(s, COUNTER_CONTENT);
-	check_file(s, c->place, c->digest);
 	db_write(s, "INSERT INTO content(id, digest, size, place, envelope, body, bodystructure) VALUES(?, ?, ?, ?, ?, ?, ?)",
 	    ARGS(I(c->id), B(c->digest, 32), I(c->size), I(c->place), T(c->envelope), T(c->body), T(c->bodystructure)));
 	write_skeleton(s, c);
+}
+
+void store_content_add(struct store *s, struct content *c)
+{
+	check_file(s, c->place, c->digest);
+	add(s, c);
+}
+
+void store_content_add_small(struct store *s, struct content *c, struct bytes octets)
+{
+	assert(octets.len <= CONTENT_SMALL && c->place != PLACE_NONE);
+	add(s, c);
+	db_write(s, "INSERT INTO small(content, octets) VALUES(?, ?)", ARGS(I(c->id), B(octets.data, octets.len)));
+}
+
+struct bytes store_content_octets(struct store *s, const void *ctx, uint64_t id)
+{
+	sqlite3_stmt *q = db_read(s, "SELECT octets FROM small WHERE content = ?", ARGS(I(id)));
+	struct bytes octets = { NULL, 0 };
+
+	if (db_next(s, q)) {
+		octets = bytes_dup(ctx, bytes_of(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0)));
+		db_done(q);
+	}
+	return octets;
+}
+
+static void forget_small(struct store *s, uint64_t id)
+{
+	db_write(s, "DELETE FROM small WHERE content = ?", ARGS(I(id)));
 }
 
 struct content *store_content_find_brief(struct store *s, const void *ctx, uint64_t id)
@@ -95,8 +131,18 @@ void store_content_set_place(struct store *s, uint64_t id, enum place place)
 		return;
 	check_file(s, place, digest);
 	db_write(s, "UPDATE content SET place = ? WHERE id = ?", ARGS(I(place), I(id)));
+	forget_small(s, id);
 	if (before != PLACE_NONE)
 		place_drop(s, before, digest);
+}
+
+static void copy_small(struct store *s, uint64_t id, enum place place, const char *path)
+{
+	struct bytes octets = store_content_octets(s, path, id);
+	struct err e;
+
+	if (octets.data && files_put_lazily(store_dir(s, place), path, octets, &e) != OK)
+		log_err("content=%llu %s", (unsigned long long)id, e.text);
 }
 
 char *store_content_path(struct store *s, const void *ctx, uint64_t id)
@@ -106,7 +152,10 @@ char *store_content_path(struct store *s, const void *ctx, uint64_t id)
 
 	if (!find_file(s, id, &place, digest) || place == PLACE_NONE)
 		return NULL;
-	return store_path(s, ctx, place, digest);
+	char *path = store_path(s, ctx, place, digest);
+	if (access(path, F_OK) < 0)
+		copy_small(s, id, place, path);
+	return path;
 }
 
 static bool is_referred_to(struct store *s, uint64_t id)
@@ -117,13 +166,36 @@ static bool is_referred_to(struct store *s, uint64_t id)
 	           ARGS(I(id), I(NOTICE_NOTICED), I(NOTICE_FILED)));
 }
 
+/* Its letter is done, and somebody goes on with it: now it becomes a file like others. */
+static void settle(struct store *s, uint64_t id, enum place place, const uint8_t digest[32])
+{
+	void *ctx = mem_ctx(NULL);
+	struct bytes octets = store_content_octets(s, ctx, id);
+	char *path = store_path(s, ctx, place, digest);
+	struct err e;
+
+	if (octets.data && !db_has(s, "SELECT 1 FROM letter WHERE content = ? AND done = 0", ARGS(I(id)))) {
+		if (files_put(path, octets, &e) == OK)
+			forget_small(s, id);
+		else
+			log_warn("content=%llu stays in state.db: %s", (unsigned long long)id, e.text);
+	}
+	talloc_free(ctx);
+}
+
 void store_content_sweep(struct store *s, uint64_t id)
 {
 	enum place place;
 	uint8_t digest[32];
 
-	if (id == 0 || is_referred_to(s, id) || !find_file(s, id, &place, digest))
+	if (id == 0 || !find_file(s, id, &place, digest))
 		return;
+	if (is_referred_to(s, id)) {
+		if (place != PLACE_NONE)
+			settle(s, id, place, digest);
+		return;
+	}
+	forget_small(s, id);
 	db_write(s, "DELETE FROM content WHERE id = ?", ARGS(I(id)));
 	db_write(s, "DELETE FROM skeleton WHERE id = ?", ARGS(I(id)));
 	if (place != PLACE_NONE)

@@ -5,6 +5,10 @@
  * it: mailbox rows, letters not done, notices noticed or filed. It goes, with
  * its file, when the last reference has gone. A place without the file in it
  * undoes the transaction. Loop thread. Loaded structs are below ctx.
+ *
+ * A small one may come as octets: they are a row, durable with the others of
+ * its commit, and become a file only when somebody asks for its path, or goes
+ * on with the message when its letter is done.
  */
 #include "lib/store/store.h"
 
@@ -21,6 +25,11 @@ struct content {
 
 /* Adds it; the same digest, size and structure twice is two contents. Sets id. The file, if any, is durable already. */
 void store_content_add(struct store *, struct content *);
+/* The same with its octets, at most CONTENT_SMALL, instead of a file in its place. */
+enum { CONTENT_SMALL = 64 * 1024 };
+void store_content_add_small(struct store *, struct content *, struct bytes octets);
+/* The octets below ctx; data NULL when they are a file. */
+struct bytes store_content_octets(struct store *, const void *ctx, uint64_t id);
 /* All of it. NULL when there is none. */
 struct content *store_content_find(struct store *, const void *ctx, uint64_t id);
 /* Without skeleton and parts: what a FETCH over many messages needs. */

@@ -104,7 +104,8 @@ bool place_has_files(const struct store *s)
 
 static bool has_row(struct store *s, enum place place, const uint8_t digest[32])
 {
-	return db_has(s, "SELECT 1 FROM content WHERE digest = ? AND place = ?", ARGS(B(digest, 32), I(place)))
+	return db_has(s, "SELECT 1 FROM content WHERE digest = ? AND place = ?"
+	              " AND NOT EXISTS (SELECT 1 FROM small WHERE content = content.id)", ARGS(B(digest, 32), I(place)))
 	    || (place == PLACE_OUTBOX
 	        && (db_has(s, "SELECT 1 FROM letter WHERE hash = ? AND sealed = 1 AND done = 0 AND dropped = 0",
 	                   ARGS(B(digest, 32)))

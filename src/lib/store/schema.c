@@ -85,6 +85,9 @@ static const char *const migrations[] = {
 	"CREATE UNIQUE INDEX message_id ON message(id);"
 	"CREATE INDEX message_content ON message(content);"
 	"CREATE TABLE keyword(bit INTEGER PRIMARY KEY, name TEXT NOT NULL);",
+
+	/* 2: small messages are durable with their rows */
+	"CREATE TABLE small(content INTEGER PRIMARY KEY, octets BLOB NOT NULL);",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };

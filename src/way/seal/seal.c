@@ -23,7 +23,8 @@
 
 /* Octets that pass through: a file on one side, a digest over them. */
 struct flow {
-	int fd;
+	int fd;				/* -1: memory */
+	struct bytes memory;		/* what is left of it */
 	struct digest *digest;		/* NULL: not taken */
 	struct mime_scan *scan;		/* NULL: not scanned */
 	struct packets *framing;	/* NULL: not checked */
@@ -47,10 +48,21 @@ static void eat(struct flow *f)
 	f->eaten = f->octets;
 }
 
+static ssize_t take_memory(struct bytes *left, void *buf, size_t len)
+{
+	size_t n = len < left->len ? len : left->len;
+
+	if (n > 0)
+		memcpy(buf, left->data, n);
+	left->data += n;
+	left->len -= n;
+	return (ssize_t)n;
+}
+
 static ssize_t flow_read(void *arg, void *buf, size_t len)
 {
 	struct flow *f = arg;
-	ssize_t n = files_read(f->fd, buf, len);
+	ssize_t n = f->fd < 0 ? take_memory(&f->memory, buf, len) : files_read(f->fd, buf, len);
 
 	if (n < 0) {
 		f->error = errno;
@@ -107,16 +119,9 @@ static enum outcome hash_pieces(const void *ctx, int fd, uint64_t size, uint64_t
 	return OK;
 }
 
-struct memory_in { struct bytes left; };
 static ssize_t memory_read(void *arg, void *buf, size_t len)
 {
-	struct memory_in *m = arg;
-	size_t n = len < m->left.len ? len : m->left.len;
-
-	memcpy(buf, m->left.data, n);
-	m->left.data += n;
-	m->left.len -= n;
-	return (ssize_t)n;
+	return take_memory(arg, buf, len);
 }
 
 static int memory_write(void *arg, const void *buf, size_t len)
@@ -130,7 +135,7 @@ static enum outcome seal_head(const void *ctx, const struct seal_order *o, struc
 {
 	struct head head = { .piece_size = piece_size, .pieces = pieces };
 	struct buf *plain = buf_new(ctx, LIMIT_HEAD), *sealed = buf_new(ctx, LIMIT_HEAD);
-	struct memory_in in;
+	struct bytes in;
 	enum outcome res;
 
 	memcpy(head.hash, s->hash, sizeof(head.hash));
@@ -143,7 +148,7 @@ static enum outcome seal_head(const void *ctx, const struct seal_order *o, struc
 		err_set(e, "head object of more than %d octets", LIMIT_HEAD);
 		return REJECT;
 	}
-	in.left = buf_bytes(plain);
+	in = buf_bytes(plain);
 	res = pgp_seal_work(o->pgp, "head/1", s->key, true, &(struct pgp_source){ memory_read, &in },
 	    &(struct pgp_sink){ memory_write, sealed }, e);
 	if (res != OK)
@@ -162,9 +167,9 @@ static enum outcome seal_body(const void *ctx, const struct seal_order *o, struc
     struct sealed *s, struct err *e)
 {
 	uint8_t digest[DIGEST_LEN];
-	struct stat st;
+	struct stat st = { .st_size = (off_t)o->m.len };
 
-	if (fstat(in->fd, &st) < 0) {
+	if (in->fd >= 0 && fstat(in->fd, &st) < 0) {
 		err_sys(e, "stat %s", o->spool_path);
 		return RETRY;
 	}
@@ -220,8 +225,10 @@ enum outcome seal_work(const void *ctx, const struct seal_order *o, struct seale
 	in.digest = digest_new(ctx);
 	out.digest = digest_new(ctx);
 	in.scan = mime_scan_new(ctx);
-	in.fd = open(o->spool_path, O_RDONLY | O_CLOEXEC);
-	if (in.fd < 0) {
+	in.memory = o->m;
+	if (o->m.data == NULL)
+		in.fd = open(o->spool_path, O_RDONLY | O_CLOEXEC);
+	if (o->m.data == NULL && in.fd < 0) {
 		res = errno == ENOENT ? REJECT : RETRY;
 		err_sys(e, "open %s", o->spool_path);
 		goto out;
@@ -331,7 +338,7 @@ enum outcome unseal_head_work(const void *ctx, struct pgp *pgp, struct bytes sea
     const char *fpr, struct head **out, struct err *e)
 {
 	struct buf *plain = buf_new(ctx, LIMIT_HEAD);
-	struct memory_in in = { sealed };
+	struct bytes in = sealed;
 	struct pgp_verdict verdict = { 0 };
 	enum outcome res;
 

@@ -13,7 +13,8 @@
 
 struct seal_order {
 	struct pgp *pgp;
-	const char *spool_path;		/* m */
+	struct bytes m;			/* data NULL: it is in spool_path */
+	const char *spool_path;
 	const uint8_t *digest;		/* what m must have */
 	const char *outbox;		/* folder for m' and head */
 	size_t inline_max;		/* a skeleton (with Parts) up to this goes into the ns */

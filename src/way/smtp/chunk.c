@@ -32,8 +32,8 @@ static const char *find_refusal(struct smtp_session *s, uint64_t len)
 		return "503 5.5.1 Not now";
 	if (len > s->smtp->set.max_size)
 		return "552 5.3.4 Message is too big";
-	if (!s->spool && !smtp_spool_open(s))
-		return "452 4.3.1 The disk is full or cannot be written";
+	if (!s->spool)
+		smtp_spool_open(s);
 	return NULL;
 }
 

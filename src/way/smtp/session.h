@@ -163,11 +163,11 @@ char *smtp_utf8_address_parse(const void *ctx, const char *);
 
 /* submit.c: room for a message of this size? 0: any. */
 bool smtp_spool_has_room(const struct smtp *, uint64_t size);
-/* Answers 354 or 452. */
+/* Answers 354. */
 void smtp_data_start(struct smtp_session *);
 size_t smtp_data_feed(struct smtp_session *, const char *data, size_t len);
-/* The same for chunks: false when there is no file to write to; octets without an answer; at last the answer to the whole. */
-bool smtp_spool_open(struct smtp_session *);
+/* The same for chunks: octets without an answer; at last the answer to the whole. */
+void smtp_spool_open(struct smtp_session *);
 void smtp_spool_feed(struct smtp_session *, const char *data, size_t len);
 void smtp_spool_finish(struct smtp_session *);
 /* What is wrong with it so far, as an answer; NULL: nothing. */

@@ -2,12 +2,13 @@
 #define SMTP_SMTP_H
 /*
  * Submission (RFC 6409) for the one user this peer serves: a message becomes
- * a durable file in the spool; whoever runs the courier makes its rows and
+ * a durable file in the spool, or octets for whoever runs the courier; whoever runs the courier makes its rows and
  * says when they are durable too; only then the client hears 250. Loop thread.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/err.h"
 #include "lib/base/limits.h"
 #include "lib/base/penalty.h"
@@ -40,10 +41,15 @@ struct smtp_settings {
 enum { SMTP_NOTIFY_SUCCESS = 1, SMTP_NOTIFY_FAILURE = 2, SMTP_NOTIFY_DELAY = 4 };
 enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };	/* NONE: the client left it to us */
 
-/* A message that is safe in spool/ab/DIGEST; rows are still missing. Borrowed until the hook returns or answers. */
+/*
+ * A message. A small one comes as octets, for the hook to make durable; a larger one is safe in
+ * spool/ab/DIGEST, only its rows are missing. Borrowed until the hook returns or answers.
+ */
+enum { SMTP_SMALL = 64 * 1024 };
 struct smtp_submission {
 	uint8_t digest[32];
 	uint64_t size;
+	struct bytes octets;		/* data NULL: it is in the spool */
 	const char *sender;		/* envelope, normal form, +tag kept */
 	const char *message_id, *subject;	/* as in m, without folding; subject "" when missing */
 	const char *const *recipients;	/* normal form, each once */

@@ -1,8 +1,10 @@
 /*
- * From DATA to the answer. Octets of m go through a block buffer into a
- * temporary file, with SHA-256 running along; at the end a worker makes the
- * file durable under the name of its content, and back on the loop the hook
- * gets the submission. Between these steps the session reads nothing.
+ * From DATA to the answer. Octets of m gather in a block. When m ends in it,
+ * the hook gets them as they are: it makes many small messages durable at
+ * once. Else the block goes into a temporary file, again and again, with
+ * SHA-256 running along; at the end a worker makes the file durable under the
+ * name of its content, and back on the loop the hook gets the submission.
+ * Between these steps the session reads nothing.
  *
  * The job owns the file while it runs. When the session is gone by the time
  * it is done, nobody has heard a 250: the file goes - unless it may be another
@@ -11,6 +13,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -22,13 +25,14 @@
 #include "lib/mail/addr.h"
 #include "way/smtp/session.h"
 
-enum { BLOCK = 64 * 1024 };
+enum { BLOCK = SMTP_SMALL };
 
 struct spool {
 	struct data *data;
 	struct digest *sum;
+	const char *folder;
 	char *tmp;
-	int fd;
+	int fd;			/* -1 while all of it is in the block */
 	int error;		/* errno of the first write that failed */
 	bool is_empty;		/* what was written is of no use and went already */
 	size_t used;
@@ -58,8 +62,21 @@ bool smtp_spool_has_room(const struct smtp *smtp, uint64_t size)
 	return st.f_bavail > 0 && size / st.f_frsize < st.f_bavail;
 }
 
+static void open_tmp(struct spool *p)
+{
+	struct err e;
+
+	p->fd = files_tmp(p, p->folder, &p->tmp, &e);
+	if (p->fd < 0) {
+		p->error = errno;
+		log_err("%s", e.text);
+	}
+}
+
 static void flush_block(struct spool *p)
 {
+	if (p->fd < 0 && p->error == 0)
+		open_tmp(p);
 	if (p->error == 0 && p->used > 0) {
 		digest_add(p->sum, p->block, p->used);
 		if (files_write(p->fd, p->block, p->used) < 0)
@@ -73,13 +90,13 @@ static void put(void *arg, const char *octets, size_t len)
 	struct spool *p = arg;
 
 	while (len > 0) {
+		if (p->used == BLOCK)
+			flush_block(p);
 		size_t n = BLOCK - p->used < len ? BLOCK - p->used : len;
 		memcpy(p->block + p->used, octets, n);
 		p->used += n;
 		octets += n;
 		len -= n;
-		if (p->used == BLOCK)
-			flush_block(p);
 	}
 }
 
@@ -114,29 +131,21 @@ static struct data *new_data(struct spool *p, const struct smtp *smtp)
 	return data_new(p, &set);
 }
 
-bool smtp_spool_open(struct smtp_session *s)
+void smtp_spool_open(struct smtp_session *s)
 {
-	struct spool *p = mem_zero(NULL, struct spool);
-	struct err e;
+	struct spool *p = mem_new(NULL, struct spool);
 
-	p->fd = files_tmp(p, s->smtp->set.spool, &p->tmp, &e);
-	if (p->fd < 0) {
-		log_err("smtp=%" PRIu64 " %s", s->id, e.text);
-		talloc_free(p);
-		return false;
-	}
+	memset(p, 0, offsetof(struct spool, block));
+	p->fd = -1;
+	p->folder = s->smtp->set.spool;
 	p->sum = digest_new(p);
 	p->data = new_data(p, s->smtp);
 	s->spool = p;
-	return true;
 }
 
 void smtp_data_start(struct smtp_session *s)
 {
-	if (!smtp_spool_open(s)) {
-		smtp_reply(s, "452 4.3.1 The disk is full or cannot be written");
-		return;
-	}
+	smtp_spool_open(s);
 	s->input = INPUT_DATA;
 	smtp_reply(s, "354 End with a dot on a line of its own");
 }
@@ -192,22 +201,28 @@ static void drop_file(const struct smtp_job *j)
 		files_drop(j->path);
 }
 
-static void submit(struct smtp_session *s, const struct smtp_job *j)
+static void submit(struct smtp_session *s, const uint8_t digest[DIGEST_LEN], struct bytes octets)
 {
-	struct smtp_job *other;
 	const struct spool *p = s->spool;
 	struct smtp_submission m = {
-		.size = data_size(p->data), .sender = s->sender,
+		.size = data_size(p->data), .octets = octets, .sender = s->sender,
 		.message_id = data_message_id(p->data), .subject = data_subject(p->data),
 		.recipients = s->recipients, .n_recipients = s->n_recipients,
 		.notify = s->notify, .orcpt = s->orcpt, .ret = s->ret, .envid = s->envid,
 	};
 
+	memcpy(m.digest, digest, DIGEST_LEN);
+	s->smtp->hooks.submit(s->smtp->hooks.arg, &m, s->ticket);
+}
+
+static void submit_file(struct smtp_session *s, const struct smtp_job *j)
+{
+	struct smtp_job *other;
+
 	LIST_FOREACH(other, &j->anchor->jobs, link)
 		if (is_same(other, j))
 			other->is_shared = true;
-	memcpy(m.digest, j->digest, DIGEST_LEN);
-	s->smtp->hooks.submit(s->smtp->hooks.arg, &m, s->ticket);
+	submit(s, j->digest, bytes_of(NULL, 0));
 }
 
 static void refuse_full(struct smtp_session *s)
@@ -227,7 +242,7 @@ static void done(void *arg)
 	if (!s || j->outcome != OK)
 		drop_file(j);
 	if (s && j->outcome == OK)
-		submit(s, j);
+		submit_file(s, j);
 	else if (s)
 		refuse_full(s);
 	free_job(j);
@@ -241,7 +256,20 @@ static void drop(void *arg)
 	free_job(j);
 }
 
-static void keep(struct smtp_session *s)
+static void keep_small(struct smtp_session *s)
+{
+	struct spool *p = s->spool;
+	uint8_t digest[DIGEST_LEN];
+
+	digest_add(p->sum, p->block, p->used);
+	digest_take(p->sum, digest);
+	s->ticket = s->smtp->next_ticket++;
+	smtp_session_wait(s);
+	/* The answer may come from inside, and the spool is gone then. */
+	submit(s, digest, bytes_of(p->block, p->used));
+}
+
+static void keep_file(struct smtp_session *s)
 {
 	static const struct pool_job what = { .work = work, .done = done, .drop = drop };
 	struct spool *p = s->spool;
@@ -279,16 +307,23 @@ static void end_spool(struct smtp_session *s)
 {
 	struct spool *p = s->spool;
 
+	bool is_small = p->fd < 0 && p->error == 0;
+
 	smtp_trace(s, '<', "(message)");
-	flush_block(p);
+	if (!is_small)
+		flush_block(p);
 	s->input = INPUT_COMMAND;
 	const char *fault = smtp_spool_fault(s);
+	if (!fault && is_small) {
+		keep_small(s);
+		return;
+	}
 	if (!fault) {
-		keep(s);
+		keep_file(s);
 		return;
 	}
 	if (p->error != 0 && !is_full(p))
-		log_err("smtp=%" PRIu64 " write %s: %s", s->id, p->tmp, strerror(p->error));
+		log_err("smtp=%" PRIu64 " write %s: %s", s->id, p->folder, strerror(p->error));
 	smtp_reply(s, "%s", fault);
 	smtp_session_reset(s);
 }
@@ -298,8 +333,10 @@ static void drop_spoilt(struct smtp_session *s)
 {
 	struct spool *p = s->spool;
 
-	if (!p->is_empty && smtp_spool_fault(s))
-		p->is_empty = ftruncate(p->fd, 0) == 0;
+	if (!p->is_empty && smtp_spool_fault(s)) {
+		p->used = 0;
+		p->is_empty = p->fd < 0 || ftruncate(p->fd, 0) == 0;
+	}
 }
 
 size_t smtp_data_feed(struct smtp_session *s, const char *in, size_t len)
