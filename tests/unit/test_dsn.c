@@ -11,9 +11,9 @@
 
 static const struct dsn_rcpt failed = {
 	"bob@home", DSN_FAILED, "5.1.1", "Nobody in the network knows a key of bob@home.",
-	"The message was removed; check the address and send it again.",
+	"The message was removed; check the address and send it again.", NULL,
 };
-static const struct dsn_rcpt delayed = { "eve@home", DSN_DELAYED, "4.4.7", "Not reachable.", NULL };
+static const struct dsn_rcpt delayed = { "eve@home", DSN_DELAYED, "4.4.7", "Not reachable.", NULL, NULL };
 
 static struct dsn example(const struct dsn_rcpt *rcpts, size_t n)
 {
@@ -108,7 +108,8 @@ END_TEST
 START_TEST(hostile_texts)
 {
 	void *ctx = mem_ctx(NULL);
-	struct dsn_rcpt r = { "j\xc3\xb6rg+x@home\r\nX: 1", DSN_EXPIRED, "5.4.7\r\nX: 1", "a\r\n\r\nb\xc3\xa4", "n\r\n.\r\n" };
+	struct dsn_rcpt r = { "j\xc3\xb6rg+x@home\r\nX: 1", DSN_EXPIRED, "5.4.7\r\nX: 1", "a\r\n\r\nb\xc3\xa4", "n\r\n.\r\n",
+		"rfc822;a\r\nX: 1" };
 	char *subject = mem_array(ctx, char, 5001);
 	memset(subject, 0xbc, 5000);
 	subject[5000] = '\0';
@@ -133,6 +134,32 @@ START_TEST(hostile_texts)
 }
 END_TEST
 
+/* What RFC 3461 lets the sender ask for. */
+START_TEST(asked_for)
+{
+	void *ctx = mem_ctx(NULL);
+	struct dsn_rcpt r = failed;
+	struct dsn d = example(&r, 1);
+
+	r.original = "rfc822;Bob+x@home";
+	d.envid = "QQ314159";
+	d.whole = bytes_str("Subject: Lunch\r\n\r\nAt noon?\r\n");
+	struct bytes m = dsn_compose(ctx, &d);
+	is_proper(m);
+	ck_assert(has(m, "\r\nOriginal-Envelope-Id: QQ314159\r\nReporting-MTA: "));
+	ck_assert(has(m, "\r\n\r\nOriginal-Recipient: rfc822;Bob+x@home\r\nFinal-Recipient: "));
+	ck_assert(has(m, "Content-Type: message/rfc822\r\n"));
+	ck_assert(has(m, "\r\n\r\nAt noon?\r\n"));
+	d.envid = "";
+	r.original = "";
+	d.whole.data = NULL;
+	m = dsn_compose(ctx, &d);
+	ck_assert(!has(m, "Original-"));
+	ck_assert(!has(m, "At noon?"));
+	talloc_free(ctx);
+}
+END_TEST
+
 START_TEST(a_notice)
 {
 	void *ctx = mem_ctx(NULL);
@@ -153,5 +180,6 @@ UNIT_SUITE("dsn") {
 	UNIT(a_failure);
 	UNIT_LOOP(subject_table, mixes);
 	UNIT(hostile_texts);
+	UNIT(asked_for);
 	UNIT(a_notice);
 } UNIT_END

@@ -74,7 +74,11 @@ struct courier_submission {
 	uint64_t size;
 	const char *sender, *message_id, *subject;
 	const char *const *recipients;
+	const uint8_t *tell;		/* one per recipient: RCPT_TELL bits */
+	const char *const *orcpt;	/* one per recipient; NULL none */
 	size_t n_recipients;
+	bool ret_full;
+	const char *envid;		/* NULL none */
 };
 /* Ends with hooks.submitted(ticket) when its rows are durable, never from inside. */
 void courier_submit(struct courier *, const struct courier_submission *, uint64_t ticket);

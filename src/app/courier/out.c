@@ -113,31 +113,36 @@ static void on_submitted(void *arg, bool durable)
 	talloc_free(s);
 }
 
-/* A peer gets one copy, however many of its +tags are named; below ctx. */
-static const char **each_peer_once(const void *ctx, const struct courier_submission *sub, size_t *n_out)
+struct peer { UT_hash_handle hh; char address[LIMIT_ADDRESS + 1]; unsigned tell; const char *orcpt; };
+
+/* A peer gets one copy, however many of its +tags are named; what is to be told of one is told of it. */
+static size_t add_recipients(struct courier *c, uint64_t letter, const struct courier_submission *sub)
 {
-	const char **peers = talloc_zero_array(ctx, const char *, sub->n_recipients);
-	struct member { UT_hash_handle hh; char address[LIMIT_ADDRESS + 1]; } *seen = NULL, *m;
+	struct peer *seen = NULL, *p, *next;
 	size_t n = 0;
 
 	for (size_t i = 0; i < sub->n_recipients; i++) {
 		char address[LIMIT_ADDRESS + 1];
-
 		int bad = addr_parse_base(sub->recipients[i], address);
 
 		assert(bad == 0);	/* the session has asked that */
 		(void)bad;
-		HASH_FIND_STR(seen, address, m);
-		if (m != NULL)
-			continue;
-		m = talloc_zero(ctx, struct member);
-		memcpy(m->address, address, sizeof(m->address));
-		HASH_ADD_STR(seen, address, m);
-		peers[n++] = m->address;
+		HASH_FIND_STR(seen, address, p);
+		if (p == NULL) {
+			p = talloc_zero(NULL, struct peer);
+			memcpy(p->address, address, sizeof(p->address));
+			p->orcpt = sub->orcpt[i];
+			HASH_ADD_STR(seen, address, p);
+			n++;
+		}
+		p->tell |= sub->tell[i];
 	}
-	HASH_CLEAR(hh, seen);
-	*n_out = n;
-	return peers;
+	HASH_ITER(hh, seen, p, next) {
+		store_rcpt_add(c->parts.store, letter, p->address, p->tell, p->orcpt);
+		HASH_DELETE(hh, seen, p);
+		talloc_free(p);
+	}
+	return n;
 }
 
 void courier_submit(struct courier *c, const struct courier_submission *sub, uint64_t ticket)
@@ -146,7 +151,7 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	struct content content = { .size = sub->size, .place = PLACE_SPOOL };
 	struct letter l = {
 		.message_id = sub->message_id, .subject = sub->subject, .sender = sub->sender,
-		.submitted_ms = clock_now_ms(), .size = sub->size,
+		.submitted_ms = clock_now_ms(), .size = sub->size, .ret_full = sub->ret_full, .envid = sub->envid,
 	};
 
 	memcpy(content.digest, sub->digest, sizeof(content.digest));
@@ -155,10 +160,9 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	else
 		store_content_add(c->parts.store, &content);
 	l.content = content.id;
-	size_t n;
-	const char **peers = each_peer_once(s, sub, &n);
+	store_letter_add(c->parts.store, &l, NULL, 0);
+	size_t n = add_recipients(c, l.id, sub);
 
-	store_letter_add(c->parts.store, &l, peers, n);
 	s->courier = c;
 	s->ticket = ticket;
 	s->letter = l.id;

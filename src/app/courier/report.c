@@ -10,36 +10,39 @@
 
 #include "app/courier/state.h"
 #include "lib/base/clock.h"
+#include "lib/base/files.h"
 #include "lib/base/log.h"
 #include "lib/mime/dsn.h"
 #include "lib/mime/header.h"
 
-/* A recipient whose report is being filed: the row may come up again meanwhile (a failed commit). */
+/* Failures and receipts of one letter within this make one report. */
+enum { GATHER_MS = 2000, WHOLE_MAX = 1024 * 1024 };
+
+/* A report about a letter that is being filed: one at a time, and its rows may come up again meanwhile. */
 struct reporting {
-	uint64_t rcpt;
+	uint64_t letter;
+	enum dsn_action action;
+	uint64_t *rcpts;
+	size_t n;
 	UT_hash_handle hh;
 };
 
-static struct reporting *reporting_find(struct courier *c, uint64_t rcpt)
+static struct reporting *reporting_find(struct courier *c, uint64_t letter)
 {
 	struct reporting *r;
 
-	HASH_FIND(hh, c->reportings, &rcpt, sizeof(rcpt), r);
+	HASH_FIND(hh, c->reportings, &letter, sizeof(letter), r);
 	return r;
-}
-
-static void reporting_end(struct courier *c, struct reporting *r)
-{
-	HASH_DELETE(hh, c->reportings, r);
-	talloc_free(r);
 }
 
 void report_stop(struct courier *c)
 {
 	struct reporting *r, *next;
 
-	HASH_ITER(hh, c->reportings, r, next)
-		reporting_end(c, r);
+	HASH_ITER(hh, c->reportings, r, next) {
+		HASH_DELETE(hh, c->reportings, r);
+		talloc_free(r);
+	}
 }
 
 static struct bytes original_header(struct courier *c, const void *ctx, const struct letter *l)
@@ -55,81 +58,191 @@ static struct bytes original_header(struct courier *c, const void *ctx, const st
 	return mime != NULL ? mime_header(mime, mime_parts(mime, &n)) : (struct bytes){ NULL, 0 };
 }
 
-static struct bytes compose(struct courier *c, struct rcpt *r, const struct dsn_rcpt *about)
+/* RET=FULL, of what is not too large to be carried about in one piece. */
+static struct bytes whole_original(struct courier *c, const void *ctx, const struct letter *l)
 {
-	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
-	struct dsn dsn = {
-		.to = c->settings.address, .message_id = l->message_id, .subject = l->subject,
-		.header = original_header(c, r, l), .submitted_s = l->submitted_ms / 1000, .now_s = clock_now_s(),
-		.rcpts = about, .n_rcpts = 1,
-	};
+	struct bytes whole = store_content_octets(c->parts.store, ctx, l->content);
+	struct err e;
 
-	return dsn_compose(r, &dsn);
+	if (whole.data == NULL && l->size <= WHOLE_MAX) {
+		char *path = store_content_path(c->parts.store, ctx, l->content);
+		if (path == NULL || files_get(ctx, path, WHOLE_MAX, &whole, &e) != OK)
+			whole.data = NULL;
+	}
+	return whole;
 }
 
-static void on_failure_filed(void *arg, uint64_t id, bool ok)
+static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const struct letter *l, enum dsn_action action)
+{
+	struct dsn_rcpt about = { .address = r->address, .action = action, .reason = r->reason, .original = r->orcpt };
+	char until[40];
+
+	switch (action) {
+	case DSN_FAILED:
+		about.status = "5.1.1";
+		about.next = "It is not tried again. The message was withdrawn from this recipient.";
+		break;
+	case DSN_EXPIRED:
+		about.status = "5.4.7";
+		about.next = "It is not tried again. The message was withdrawn from this recipient.";
+		break;
+	case DSN_DELAYED:
+		clock_print_rfc5322(l->submitted_ms / 1000 + c->settings.lifetime_s, until, sizeof(until));
+		about.status = "4.4.1";
+		about.next = talloc_asprintf(r, "It is tried again until %s.", until);
+		break;
+	case DSN_DELIVERED:
+		about.status = "2.0.0";
+		about.reason = "The whole message is in the recipient's mailbox; his peer has confirmed that.";
+		about.next = "There is nothing left to do.";
+		break;
+	}
+	if (about.reason[0] == '\0')
+		about.reason = action == DSN_DELAYED ? "it has not been delivered yet" : "it could not be delivered";
+	return about;
+}
+
+/* Which of a letter's recipients belong into this report? */
+static bool is_meant(const struct rcpt *r, enum dsn_action action)
+{
+	switch (action) {
+	case DSN_FAILED:
+	case DSN_EXPIRED:
+		return !r->done && (r->state == RCPT_FAILED || r->state == RCPT_EXPIRED) && (r->tell & RCPT_TELL_FAILURE);
+	case DSN_DELAYED:
+		return !r->done && !r->warned && r->tries > 0 && r->state < RCPT_NOTIFIED && (r->tell & RCPT_TELL_DELAY);
+	case DSN_DELIVERED:
+		return r->state == RCPT_DELIVERED && (r->tell & RCPT_TELL_SUCCESS);
+	}
+	return false;
+}
+
+static void conclude(struct courier *c, struct rcpt *r, enum dsn_action action, bool ok)
+{
+	if (!is_meant(r, action))
+		return;		/* a receipt came meanwhile */
+	if (!ok) {
+		if (action != DSN_DELAYED && !r->done)
+			rcpt_again(c, r, r->reason, 5, 600);
+		return;
+	}
+	switch (action) {
+	case DSN_FAILED:
+	case DSN_EXPIRED:
+		sent_finish(c, r);
+		break;
+	case DSN_DELAYED:
+		r->warned = true;
+		store_rcpt_save(c->parts.store, r);
+		break;
+	case DSN_DELIVERED:
+		r->tell &= ~(unsigned)RCPT_TELL_SUCCESS;
+		store_rcpt_save(c->parts.store, r);
+		if (!r->done)
+			sent_withdraw(c, r);
+		break;
+	}
+}
+
+/* In the transaction that files the report. */
+static void on_filed(void *arg, uint64_t letter, bool ok)
 {
 	struct courier *c = arg;
-	void *ctx = talloc_new(NULL);
-	struct rcpt *r = c->agenda != NULL ? store_rcpt_find(c->parts.store, ctx, id) : NULL;
+	struct reporting *reporting = reporting_find(c, letter);
 
-	if (reporting_find(c, id) != NULL)
-		reporting_end(c, reporting_find(c, id));
-	if (r == NULL || r->done) {
-		/* A receipt came meanwhile. */
-	} else if (ok) {
-		sent_finish(c, r);
-	} else {
-		rcpt_again(c, r, r->reason, 5, 600);
+	if (reporting == NULL)
+		return;
+	HASH_DELETE(hh, c->reportings, reporting);
+	if (!ok)
+		log_warn("letter=%llu a report was not filed", (unsigned long long)letter);
+	for (size_t i = 0; i < reporting->n && c->agenda != NULL; i++) {
+		struct rcpt *r = store_rcpt_find(c->parts.store, reporting, reporting->rcpts[i]);
+		if (r != NULL)
+			conclude(c, r, reporting->action, ok);
 	}
-	talloc_free(ctx);
+	talloc_free(reporting);
+}
+
+static enum dsn_action action_of(const struct rcpt *r, enum dsn_action action)
+{
+	if (action != DSN_FAILED)
+		return action;
+	return r->state == RCPT_EXPIRED ? DSN_EXPIRED : DSN_FAILED;
+}
+
+static void file_report(struct courier *c, const struct letter *l, struct rcpt **rcpts, size_t n, enum dsn_action action)
+{
+	struct reporting *reporting = talloc_zero(NULL, struct reporting);
+	struct dsn_rcpt *about = talloc_zero_array(reporting, struct dsn_rcpt, n);
+
+	reporting->letter = l->id;
+	reporting->action = action;
+	reporting->rcpts = talloc_array(reporting, uint64_t, n);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_meant(rcpts[i], action))
+			continue;
+		about[reporting->n] = describe(c, rcpts[i], l, action_of(rcpts[i], action));
+		reporting->rcpts[reporting->n++] = rcpts[i]->id;
+	}
+	struct dsn dsn = {
+		.to = c->settings.address, .message_id = l->message_id, .subject = l->subject,
+		.header = original_header(c, reporting, l), .submitted_s = l->submitted_ms / 1000, .now_s = clock_now_s(),
+		.envid = l->envid, .rcpts = about, .n_rcpts = reporting->n,
+	};
+
+	if (l->ret_full && action == DSN_FAILED)
+		dsn.whole = whole_original(c, reporting, l);
+	HASH_ADD(hh, c->reportings, letter, sizeof(reporting->letter), reporting);
+	deliver_own(c->parts.deliver, dsn_compose(reporting, &dsn), l->id, on_filed, c);
+}
+
+/* The same may be about to be said of others: worth a moment. */
+static bool is_early(const struct rcpt *r, struct rcpt **rcpts, size_t n)
+{
+	bool others = false;
+
+	for (size_t i = 0; i < n; i++)
+		others |= !rcpts[i]->done && rcpts[i]->id != r->id && rcpts[i]->state != r->state;
+	return others && clock_now_ms() < r->since_ms + GATHER_MS;
+}
+
+static void report(struct courier *c, struct rcpt *r, enum dsn_action action)
+{
+	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
+	size_t n;
+	struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, r, r->letter, &n);
+
+	if (reporting_find(c, l->id) != NULL || (action != DSN_DELAYED && is_early(r, rcpts, n))) {
+		/* A delay comes up again with its next try. */
+		if (action != DSN_DELAYED)
+			agenda_set(c->agenda, AGENDA_RCPT, r->id, clock_now_ms() + GATHER_MS);
+		return;
+	}
+	file_report(c, l, rcpts, n, action);
 }
 
 void report_failure(struct courier *c, struct rcpt *r)
 {
-	bool expired = r->state == RCPT_EXPIRED;
-	struct dsn_rcpt about = {
-		.address = r->address,
-		.action = expired ? DSN_EXPIRED : DSN_FAILED,
-		.status = expired ? "5.4.7" : "5.1.1",
-		.reason = r->reason[0] ? r->reason : "it could not be delivered",
-		.next = "It is not tried again. The message was withdrawn from this recipient.",
-	};
-
-	struct reporting *reporting = reporting_find(c, r->id);
-
-	if (reporting != NULL)
-		return;
-	reporting = talloc_zero(NULL, struct reporting);
-	reporting->rcpt = r->id;
-	HASH_ADD(hh, c->reportings, rcpt, sizeof(reporting->rcpt), reporting);
-	deliver_own(c->parts.deliver, compose(c, r, &about), r->id, on_failure_filed, c);
-}
-
-static void on_delay_filed(void *arg, uint64_t id, bool ok)
-{
-	(void)arg;
-	if (!ok)
-		log_warn("rcpt=%llu the report of a delay was not filed", (unsigned long long)id);
+	if (r->tell & RCPT_TELL_FAILURE)
+		report(c, r, DSN_FAILED);
+	else
+		sent_finish(c, r);
 }
 
 void report_delay(struct courier *c, struct rcpt *r)
 {
 	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
-	int64_t until_s = l->submitted_ms / 1000 + c->settings.lifetime_s;
-	char until[40];
 
-	if (r->warned || clock_now_ms() < l->submitted_ms + c->settings.warn_after_s * 1000)
-		return;
-	clock_print_rfc5322(until_s, until, sizeof(until));
-	struct dsn_rcpt about = {
-		.address = r->address, .action = DSN_DELAYED, .status = "4.4.1", .reason = r->reason,
-		.next = talloc_asprintf(r, "It is tried again until %s.", until),
-	};
+	if (is_meant(r, DSN_DELAYED) && clock_now_ms() >= l->submitted_ms + c->settings.warn_after_s * 1000)
+		report(c, r, DSN_DELAYED);
+}
 
-	r->warned = true;
-	store_rcpt_save(c->parts.store, r);
-	deliver_own(c->parts.deliver, compose(c, r, &about), r->id, on_delay_filed, c);
+bool report_success(struct courier *c, struct rcpt *r)
+{
+	if (!is_meant(r, DSN_DELIVERED))
+		return false;
+	report(c, r, DSN_DELIVERED);
+	return true;
 }
 
 static void on_conflict_filed(void *arg, uint64_t id, bool ok)

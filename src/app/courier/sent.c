@@ -171,6 +171,8 @@ void sent_finish(struct courier *c, struct rcpt *r)
 
 void sent_withdraw(struct courier *c, struct rcpt *r)
 {
+	if (report_success(c, r))
+		return;
 	sent_end_offer(c, r, store_letter_find(c->parts.store, r, r->letter));
 	sent_finish(c, r);
 }
@@ -225,6 +227,7 @@ static void take_receipt(struct courier *c, struct rcpt *r, bool declined)
 	if (was_done) {
 		r->done = true;
 		store_rcpt_save(c->parts.store, r);
+		report_success(c, r);
 	}
 }
 

@@ -98,6 +98,8 @@ void rcpt_proof(const struct rcpt *, const struct letter *, int proof, uint8_t o
 /* report.c: steps */
 void report_failure(struct courier *, struct rcpt *);
 void report_delay(struct courier *, struct rcpt *);
+/* `delivered`, when that was asked for: true, and sent_withdraw() follows when it is filed. False: nothing to say. */
+bool report_success(struct courier *, struct rcpt *);
 void report_stop(struct courier *);
 void report_conflict(struct courier *, const char *address, const char *fpr, const char *rival);
 

@@ -77,12 +77,16 @@ static bool on_secret(void *arg, const char *user, struct scram_secret *out)
 	return settings_get_secret(d->settings, out) && is_user(d, user);
 }
 
+_Static_assert(SMTP_NOTIFY_SUCCESS == (int)RCPT_TELL_SUCCESS && SMTP_NOTIFY_FAILURE == (int)RCPT_TELL_FAILURE
+    && SMTP_NOTIFY_DELAY == (int)RCPT_TELL_DELAY, "the same bits");
+
 static void on_submit(void *arg, const struct smtp_submission *s, uint64_t ticket)
 {
 	struct daemon *d = arg;
 	struct courier_submission sub = {
 		.octets = s->octets, .digest = s->digest, .size = s->size, .sender = s->sender, .message_id = s->message_id,
 		.subject = s->subject, .recipients = s->recipients, .n_recipients = s->n_recipients,
+		.tell = s->notify, .orcpt = s->orcpt, .ret_full = s->ret == SMTP_RET_FULL, .envid = s->envid,
 	};
 
 	courier_submit(d->courier, &sub, ticket);

@@ -20,6 +20,7 @@ enum {
 	TEXT_WIDTH = 72,
 	SUBJECT_MAX = 160,
 	SENTENCE_MAX = 1000,
+	ENVID_MAX = 100,	/* RFC 3461 section 4.4 */
 	WORD_OCTETS = 42,	/* of UTF-8 in one encoded word: 56 of base64 */
 	MESSAGE_MAX = 32 * 1024 * 1024,
 };
@@ -167,7 +168,8 @@ static void add_people(struct buf *b, const void *tmp, const struct dsn *d, cons
 			add_wrapped(b, "    ", clean(tmp, r->next, SENTENCE_MAX));
 		buf_adds(b, "\r\n");
 	}
-	buf_adds(b, "The header of your message and the details for programs are attached.\r\n");
+	buf_addf(b, "%s and the details for programs are attached.\r\n",
+	    d->whole.data != NULL ? "Your message" : "The header of your message");
 }
 
 /* RFC 6533 section 3: what is not ASCII as \x{...}. */
@@ -198,10 +200,15 @@ static void add_programs(struct buf *b, const void *tmp, const struct dsn *d)
 
 	clock_print_rfc5322(d->submitted_s, arrived, sizeof(arrived));
 	clock_print_rfc5322(d->now_s, now, sizeof(now));
+	if (d->envid != NULL && *d->envid != '\0')
+		buf_addf(b, "Original-Envelope-Id: %s\r\n", clean(tmp, d->envid, ENVID_MAX));
 	buf_addf(b, "Reporting-MTA: dns;%s\r\nArrival-Date: %s\r\n", domain_of(d->to), arrived);
 	for (size_t i = 0; i < d->n_rcpts; i++) {
 		const struct dsn_rcpt *r = &d->rcpts[i];
-		buf_adds(b, "\r\nFinal-Recipient: ");
+		buf_adds(b, "\r\n");
+		if (r->original != NULL && *r->original != '\0')
+			buf_addf(b, "Original-Recipient: %s\r\n", clean(tmp, r->original, LIMIT_ADDRESS + 16));
+		buf_adds(b, "Final-Recipient: ");
 		add_address(b, clean(tmp, r->address, LIMIT_ADDRESS));
 		buf_addf(b, "Action: %s\r\nStatus: %s\r\nLast-Attempt-Date: %s\r\n", actions[r->action].action,
 		    r->status != NULL ? clean(tmp, r->status, 16) : "4.0.0", now);
@@ -250,9 +257,12 @@ struct bytes dsn_compose(const void *ctx, const struct dsn *d)
 	buf_add(b, people->data, people->len);
 	buf_addf(b, "\r\n--=_%s\r\nContent-Type: message/delivery-status\r\n\r\n", id);
 	buf_add(b, programs->data, programs->len);
-	buf_addf(b, "\r\n--=_%s\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\n"
-	    "Content-Transfer-Encoding: 8bit\r\n\r\n", id);
-	add_original(b, d->header);
+	buf_addf(b, "\r\n--=_%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n\r\n", id,
+	    d->whole.data != NULL ? "message/rfc822" : "text/rfc822-headers; charset=utf-8");
+	if (d->whole.data != NULL)
+		buf_add(b, d->whole.data, d->whole.len);
+	else
+		add_original(b, d->header);
 	buf_addf(b, "\r\n--=_%s--\r\n", id);
 	talloc_free(tmp);
 	return whole(ctx, b);

@@ -13,6 +13,7 @@ struct dsn_rcpt {
 	const char *status;	/* "5.4.7" */
 	const char *reason;	/* a sentence */
 	const char *next;	/* what happens next, a sentence */
+	const char *original;	/* ORCPT of RFC 3461, "rfc822;ADDRESS"; NULL or "" none */
 };
 
 struct dsn {
@@ -20,6 +21,8 @@ struct dsn {
 	const char *message_id;	/* of the original; In-Reply-To and References */
 	const char *subject;	/* of the original */
 	struct bytes header;	/* of the original: text/rfc822-headers */
+	struct bytes whole;	/* the original: message/rfc822 instead; data NULL none */
+	const char *envid;	/* ENVID of RFC 3461; NULL or "" none */
 	int64_t submitted_s, now_s;
 	const struct dsn_rcpt *rcpts;
 	size_t n_rcpts;

@@ -6,7 +6,7 @@
 #include "lib/store/priv.h"
 
 #define COLUMNS "content, message_id, subject, sender, submitted_ms, sealed, key, hash, sealed_size, has_head," \
-	" head_hash, head_size, outbox_message, size, done, done_ms"
+	" head_hash, head_size, outbox_message, size, done, ret_full, envid, done_ms"
 
 /* In the order of COLUMNS, then id. */
 static void write_letter(struct store *s, const char *sql, const struct letter *l, int64_t done_ms)
@@ -14,15 +14,15 @@ static void write_letter(struct store *s, const char *sql, const struct letter *
 	db_write(s, sql, ARGS(I(l->content), T(l->message_id ? l->message_id : ""), T(l->subject ? l->subject : ""),
 	    T(l->sender ? l->sender : ""), I(l->submitted_ms), I(l->sealed), B(l->key, 32), B(l->hash, 32),
 	    I(l->sealed_size), I(l->has_head), B(l->head_hash, 32), I(l->head_size), I(l->outbox_message), I(l->size), I(l->done),
-	    I(done_ms), I(l->id)));
+	    I(l->ret_full), T(l->envid ? l->envid : ""), I(done_ms), I(l->id)));
 }
 
 void store_letter_add(struct store *s, struct letter *l, const char *const *addresses, size_t n)
 {
 	l->id = ids_next(s, COUNTER_LETTER);
-	write_letter(s, "INSERT INTO letter(" COLUMNS ", id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", l, 0);
+	write_letter(s, "INSERT INTO letter(" COLUMNS ", id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", l, 0);
 	for (size_t i = 0; i < n; i++)
-		rcpt_add(s, l->id, addresses[i]);
+		store_rcpt_add(s, l->id, addresses[i], RCPT_TELL_FAILURE | RCPT_TELL_DELAY, NULL);
 }
 
 struct letter *store_letter_find(struct store *s, const void *ctx, uint64_t id)
@@ -48,6 +48,8 @@ struct letter *store_letter_find(struct store *s, const void *ctx, uint64_t id)
 	l->outbox_message = (uint64_t)col_int(q, 12);
 	l->size = (uint64_t)col_int(q, 13);
 	l->done = col_int(q, 14);
+	l->ret_full = col_int(q, 15);
+	l->envid = col_text(l, q, 16);
 	db_done(q);
 	return l;
 }
@@ -57,7 +59,7 @@ void store_letter_save(struct store *s, const struct letter *l)
 	int64_t done_ms = db_get_int(s, "SELECT done_ms FROM letter WHERE id = ?", ARGS(I(l->id)), 0);
 	bool ends = l->done && done_ms == 0;
 
-	write_letter(s, "UPDATE letter SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", l,
+	write_letter(s, "UPDATE letter SET (" COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", l,
 	    ends ? clock_now_ms() : l->done ? done_ms : 0);
 	if (ends)
 		store_content_sweep(s, l->content);

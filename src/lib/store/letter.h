@@ -13,9 +13,14 @@ enum rcpt_state {
 };
 const char *rcpt_state_name(enum rcpt_state);	/* "accepted", ... */
 
+/* These numbers stand in state.db. */
+enum { RCPT_TELL_SUCCESS = 1, RCPT_TELL_FAILURE = 2, RCPT_TELL_DELAY = 4 };
+
 struct letter {
 	uint64_t id, content;
 	const char *message_id, *subject, *sender;	/* sender: envelope, normal form */
+	bool ret_full;			/* RET=FULL: a report of failure has all of m */
+	const char *envid;		/* ENVID; "" none */
 	int64_t submitted_ms;
 	uint64_t size;			/* of m */
 	bool sealed;
@@ -38,6 +43,8 @@ struct rcpt {
 	unsigned tries;
 	const char *reason;		/* of the last failure, for people; "" none */
 	bool warned;			/* the `delayed` DSN was sent */
+	unsigned tell;			/* RCPT_TELL bits: what the sender wants reports of, and has not had */
+	const char *orcpt;		/* ORCPT, "rfc822;ADDRESS"; "" none */
 	uint8_t secret[32];		/* p */
 	uint64_t posting;		/* the ns octets that carry it; 0 none */
 	int64_t issued_s, expires_s;	/* of its ns */
@@ -54,8 +61,10 @@ struct posting {
 
 struct rcpt_event { int64_t at_ms; const char *text; };	/* for `show` */
 
-/* Adds letter and rcpts (state accepted, due now); sets ids. */
+/* Adds letter and rcpts (state accepted, due now; told of failure and delay); sets ids. */
 void store_letter_add(struct store *, struct letter *, const char *const *addresses, size_t n);
+/* One more recipient, in a letter that was added just now. orcpt: NULL none. */
+void store_rcpt_add(struct store *, uint64_t letter, const char *address, unsigned tell, const char *orcpt);
 struct letter *store_letter_find(struct store *, const void *ctx, uint64_t id);
 void store_letter_save(struct store *, const struct letter *);
 /* Ids of letters that are not done, oldest first; below ctx. */

@@ -147,7 +147,6 @@ void ids_undone(struct store *);
 uint64_t ids_next(struct store *, enum counter);
 
 /* rcpt.c */
-void rcpt_add(struct store *, uint64_t letter, const char *address);
 void rcpt_forget(struct store *, uint64_t letter);
 
 /* place.c */

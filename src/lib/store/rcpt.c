@@ -7,7 +7,7 @@
 #include "lib/store/priv.h"
 
 #define COLUMNS "letter, address, state, done, since_ms, due_ms, tries, reason, warned, secret, posting, issued_s," \
-	" expires_s, served"
+	" expires_s, served, tell, orcpt"
 
 const char *rcpt_state_name(enum rcpt_state state)
 {
@@ -21,12 +21,12 @@ const char *rcpt_state_name(enum rcpt_state state)
 	return names[state];
 }
 
-void rcpt_add(struct store *s, uint64_t letter, const char *address)
+void store_rcpt_add(struct store *s, uint64_t letter, const char *address, unsigned tell, const char *orcpt)
 {
 	int64_t now = clock_now_ms();
 
-	db_write(s, "INSERT INTO rcpt(" COLUMNS ", id) VALUES(?, ?, ?, 0, ?, ?, 0, '', 0, NULL, 0, 0, 0, 0, ?)",
-	    ARGS(I(letter), T(address), I(RCPT_ACCEPTED), I(now), I(now), I(ids_next(s, COUNTER_RCPT))));
+	db_write(s, "INSERT INTO rcpt(" COLUMNS ", id) VALUES(?, ?, ?, 0, ?, ?, 0, '', 0, NULL, 0, 0, 0, 0, ?, ?, ?)",
+	    ARGS(I(letter), T(address), I(RCPT_ACCEPTED), I(now), I(now), I(tell), T(orcpt ? orcpt : ""), I(ids_next(s, COUNTER_RCPT))));
 }
 
 /* With COLUMNS, then id. */
@@ -48,7 +48,9 @@ static struct rcpt *from_row(const void *ctx, sqlite3_stmt *q)
 	r->issued_s = col_int(q, 11);
 	r->expires_s = col_int(q, 12);
 	r->served = col_int(q, 13);
-	r->id = (uint64_t)col_int(q, 14);
+	r->tell = (unsigned)col_int(q, 14);
+	r->orcpt = col_text(r, q, 15);
+	r->id = (uint64_t)col_int(q, 16);
 	return r;
 }
 
@@ -106,11 +108,12 @@ void store_rcpt_save(struct store *s, const struct rcpt *r)
 		proof_make(PROOF_GOT, r->secret, hash, got);
 		proof_make(PROOF_DECLINED, r->secret, hash, declined);
 	}
-	db_write(s, "UPDATE rcpt SET (" COLUMNS ", t_got, t_declined) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	db_write(s, "UPDATE rcpt SET (" COLUMNS ", t_got, t_declined) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	    " WHERE id = ?",
 	    ARGS(I(r->letter), T(r->address), I(r->state), I(r->done), I(r->since_ms), I(r->due_ms), I(r->tries),
 	        T(r->reason ? r->reason : ""), I(r->warned), B(has_secret ? r->secret : NULL, 32), I(r->posting),
-	        I(r->issued_s), I(r->expires_s), I(r->served), B(has_proof ? got : NULL, 32), B(has_proof ? declined : NULL, 32),
+	        I(r->issued_s), I(r->expires_s), I(r->served), I(r->tell), T(r->orcpt ? r->orcpt : ""),
+	        B(has_proof ? got : NULL, 32), B(has_proof ? declined : NULL, 32),
 	        I(r->id)));
 	/* Only T_got makes a row `delivered`. */
 	if (r->state == RCPT_DELIVERED)

@@ -88,6 +88,12 @@ static const char *const migrations[] = {
 
 	/* 2: small messages are durable with their rows */
 	"CREATE TABLE small(content INTEGER PRIMARY KEY, octets BLOB NOT NULL);",
+
+	/* 3: what the sender wants to be told (RFC 3461); before it was failure and delay */
+	"ALTER TABLE letter ADD COLUMN ret_full INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE letter ADD COLUMN envid TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE rcpt ADD COLUMN tell INTEGER NOT NULL DEFAULT 6;"
+	"ALTER TABLE rcpt ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };
