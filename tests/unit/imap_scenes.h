@@ -60,7 +60,8 @@ static const struct {
 	{ "select",
 	    "H deliver INBOX MSG\nH deliver INBOX MSG\nL1\nC1 a SELECT INBOX\n"
 	    "S1 * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\nS1 * OK [PERMANENTFLAGS (%\\*)] %\n"
-	    "S1 * 2 EXISTS\nS1 * 2 RECENT\nS1 * OK [UNSEEN 1] %\nS1 * OK [UIDVALIDITY %] %\nS1 * OK [UIDNEXT 3] %\nS1 a OK [READ-WRITE] %\n"
+	    "S1 * 2 EXISTS\nS1 * 2 RECENT\nS1 * OK [UNSEEN 1] %\nS1 * OK [UIDVALIDITY %] %\nS1 * OK [UIDNEXT 3] %\n"
+	    "S1 * OK [HIGHESTMODSEQ 3] %\nS1 * OK [MAILBOXID (F1)] %\nS1 a OK [READ-WRITE] %\n"
 	    "L2\nC2 a EXAMINE INBOX\nD2 a OK [READ-ONLY] %\n"
 	    "C2 b FETCH 1 FLAGS\nS2 * 1 FETCH (FLAGS ())\nS2 b OK %\n"
 	    "C2 c STORE 1 +FLAGS \\Seen\nS2 c NO [READ-ONLY] %\nC2 d FETCH 1 BODY[TEXT]<0.1>\nS2 * 1 FETCH (BODY[TEXT]<0> {1}\nS2 -)\nS2 d OK %\n"
@@ -159,6 +160,58 @@ static const struct {
 	{ "a message that goes while it is pulled",
 	    "H remote INBOX MSG\nH pull ok 300\nL1 INBOX\nC1 a FETCH 1 BODY[]\nH wait 1 0\nH expunge INBOX 1\nS1 a NO %\n"
 	    "C1 b NOOP\nS1 * 1 EXPUNGE\nS1 b OK %\n" },
+	{ "enable",
+	    "O1\nC1 a ENABLE CONDSTORE\nS1 a BAD %\nL2\nC2 a ENABLE X-FOO condstore\nS2 * ENABLED CONDSTORE\nS2 a OK %\n"
+	    "C2 b ENABLE X-FOO\nS2 * ENABLED\nS2 b OK %\nC2 c ENABLE\nS2 c BAD %\nC2 d ENABLE \"CONDSTORE\"\nS2 d BAD %\n" },
+	{ "status of size, limit, ids and mod-sequence",
+	    "H deliver INBOX MSG\nH deliver INBOX MSG\nL1\nC1 a STATUS INBOX (SIZE MESSAGES)\nS1 * STATUS \"INBOX\" (SIZE 624 MESSAGES 2)\nS1 a OK %\n"
+	    "C1 b STATUS INBOX (APPENDLIMIT MAILBOXID)\nS1 * STATUS \"INBOX\" (APPENDLIMIT 1073741824 MAILBOXID (F1))\nS1 b OK %\n"
+	    "C1 c STATUS INBOX (HIGHESTMODSEQ)\nS1 * STATUS \"INBOX\" (HIGHESTMODSEQ 3)\nS1 c OK %\n"
+	    "C1 d LIST \"\" INBOX RETURN (STATUS (SIZE))\nS1 * LIST (%) \"/\" \"INBOX\"\nS1 * STATUS \"INBOX\" (SIZE 624)\nS1 d OK %\n" },
+	{ "object ids",
+	    "H deliver INBOX MSG\nL1\nC1 a CREATE foo\nS1 a OK [MAILBOXID (F8)] %\nC1 b RENAME foo renamed\nS1 b OK %\n"
+	    "C1 c STATUS renamed (MAILBOXID)\nS1 * STATUS \"renamed\" (MAILBOXID (F8))\nS1 c OK %\nC1 d SELECT INBOX\nD1 d OK %\n"
+	    "C1 e FETCH 1 (EMAILID THREADID)\nS1 * 1 FETCH (EMAILID (M1) THREADID NIL)\nS1 e OK %\n"
+	    "C1 f UID MOVE 1 renamed\nS1 * OK [COPYUID %\nS1 * 1 EXPUNGE\nS1 f OK %\nC1 g SELECT renamed\nD1 g OK %\n"
+	    "C1 h FETCH 1 (EMAILID)\nS1 * 1 FETCH (EMAILID (M1))\nS1 h OK %\nC1 i SEARCH EMAILID M1\nS1 * SEARCH 1\nS1 i OK %\n"
+	    "C1 j SEARCH OR EMAILID M2 THREADID T1\nS1 * SEARCH\nS1 j OK %\nC1 k SEARCH EMAILID !\nS1 k BAD %\n" },
+	{ "extended search",
+	    "H deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nH expunge INBOX 1\nL1 INBOX\n"
+	    "C1 a SEARCH RETURN (MIN COUNT) ALL\nS1 * ESEARCH (TAG \"a\") MIN 1 COUNT 3\nS1 a OK %\n"
+	    "C1 b UID SEARCH RETURN () 1,3\nS1 * ESEARCH (TAG \"b\") UID ALL 2,4\nS1 b OK %\n"
+	    "C1 c SEARCH RETURN (MIN MAX ALL COUNT) FLAGGED\nS1 * ESEARCH (TAG \"c\") COUNT 0\nS1 c OK %\n"
+	    "C1 d SEARCH RETURN (MIN MAX) CHARSET UTF-8 BODY some\nS1 * ESEARCH (TAG \"d\") MIN 1 MAX 3\nS1 d OK %\n"
+	    "C1 e SEARCH RETURN (FOO) ALL\nS1 e BAD %\nC1 f SEARCH RETURN ALL ALL\nS1 f BAD %\nC1 g SEARCH RETURN (ALL)\nS1 g BAD %\n"
+	    "C1 h UID SEARCH RETURN (MAX) MODSEQ 4\nS1 * ESEARCH (TAG \"h\") UID MAX 4 MODSEQ 5\nS1 h OK %\n" },
+	{ "the result of a search is saved",
+	    "H deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nL1 INBOX\n"
+	    "C1 a FETCH $ UID\nS1 a OK %\nC1 b UID SEARCH RETURN (SAVE) UID 2:4\nS1 b OK %\n"
+	    "C1 c FETCH $ (UID)\nS1 * 2 FETCH (UID 2)\nS1 * 3 FETCH (UID 3)\nS1 * 4 FETCH (UID 4)\nS1 c OK %\n"
+	    "C1 d SEARCH UID $ 1:3\nS1 * SEARCH 2 3\nS1 d OK %\nC1 e SEARCH RETURN (SAVE COUNT) NOT $\nS1 * ESEARCH (TAG \"e\") COUNT 1\nS1 e OK %\n"
+	    "C1 f UID STORE $ +FLAGS.SILENT \\Deleted\nS1 f OK %\nC1 g SEARCH RETURN (SAVE MIN) UNDELETED\nS1 * ESEARCH (TAG \"g\") MIN 2\nS1 g OK %\n"
+	    "C1 h UID FETCH $ FLAGS\nS1 * 2 FETCH (UID 2 FLAGS (\\Recent))\nS1 h OK %\n"
+	    "C1 i SEARCH RETURN (SAVE) ALL\nS1 i OK %\nC1 j EXPUNGE\nS1 * 1 EXPUNGE\nS1 j OK %\nC1 k SEARCH $\nS1 * SEARCH 1 2 3\nS1 k OK %\n"
+	    "C1 l SEARCH RETURN (SAVE) FOO\nS1 l BAD %\nC1 m COPY $ Trash\nS1 m OK [COPYUID % 2:4 1:3] %\n"
+	    "C1 n SEARCH RETURN (SAVE) CHARSET X ALL\nS1 n NO %\nC1 o SEARCH $\nS1 * SEARCH\nS1 o OK %\n" },
+	{ "search by age",
+	    "H deliver INBOX MSG\nL1 INBOX\nC1 a APPEND INBOX \"01-Feb-1994 10:00:00 +0100\" {14+}\nC1 Subject: x\nC1 \nC1 \nD1 a OK %\n"
+	    "C1 b SEARCH YOUNGER 3600\nS1 * SEARCH 1\nS1 b OK %\nC1 c SEARCH OLDER 3600\nS1 * SEARCH 2\nS1 c OK %\n"
+	    "C1 d SEARCH YOUNGER 0\nS1 d BAD %\nC1 e SEARCH OLDER -1\nS1 e BAD %\n" },
+	{ "mod-sequences",
+	    "H deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nL1\nC1 a SELECT INBOX (CONDSTORE)\nD1 a OK %\nL2 INBOX\n"
+	    "C1 b FETCH 1:3 (MODSEQ)\nS1 * 1 FETCH (MODSEQ (2))\nS1 * 2 FETCH (MODSEQ (3))\nS1 * 3 FETCH (MODSEQ (4))\nS1 b OK %\n"
+	    "C1 c FETCH 1:* (FLAGS) (CHANGEDSINCE 3)\nS1 * 3 FETCH (MODSEQ (4) FLAGS (\\Recent))\nS1 c OK %\n"
+	    "C2 d STORE 2 +FLAGS \\Seen\nS2 * 2 FETCH (FLAGS (\\Seen))\nS2 d OK %\n"
+	    "C1 e NOOP\nS1 * 2 FETCH (FLAGS (\\Seen \\Recent) MODSEQ (5))\nS1 e OK %\n"
+	    "C1 f STORE 1:3 (UNCHANGEDSINCE 4) +FLAGS.SILENT \\Flagged\nS1 * 1 FETCH (MODSEQ (6))\nS1 * 3 FETCH (MODSEQ (7))\nS1 f OK [MODIFIED 2] %\n"
+	    "C1 g UID STORE 2 (UNCHANGEDSINCE 5) FLAGS ()\nS1 * 2 FETCH (UID 2 FLAGS (\\Recent) MODSEQ (8))\nS1 g OK Store %\n"
+	    "C1 h STORE 1 (UNCHANGEDSINCE 0) FLAGS ()\nS1 h OK [MODIFIED 1] %\nC1 i SEARCH MODSEQ 7\nS1 * SEARCH 2 3 (MODSEQ 8)\nS1 i OK %\n"
+	    "C1 j SEARCH MODSEQ \"/flags/\\\\draft\" all 9\nS1 * SEARCH\nS1 j OK %\nC1 k FETCH 1 BODY[]<0.1>\n"
+	    "S1 * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent) MODSEQ (9) BODY[]<0> {1}\nS1 F)\nS1 k OK %\n"
+	    "H expunge INBOX 3\nC1 l STORE 3 (UNCHANGEDSINCE 99) FLAGS ()\nS1 l NO [MODIFIED 3] %\n"
+	    "C1 m STORE 1 (FOO 1) FLAGS ()\nS1 m BAD %\nC1 n FETCH 1 FLAGS (CHANGEDSINCE 0)\nS1 n BAD %\nC1 z NOOP\nS1 * 3 EXPUNGE\nS1 z OK %\nC1 o SELECT INBOX (FOO)\nS1 o BAD %\n"
+	    "C1 p SEARCH MODSEQ x\nS1 p BAD %\nC1 q STORE 1 (UNCHANGEDSINCE 9)\nS1 q BAD %\n"
+	    "C2 r FETCH 1 MODSEQ\nS2 * 1 FETCH (MODSEQ (9))\nD2 r OK %\nC2 s STORE 1 FLAGS ()\nS2 * 1 FETCH (FLAGS () MODSEQ (11))\nS2 s OK %\n" },
 	{ "outbox",
 	    "H deliver Outbox MSG\nH deliver Outbox MSG\nH withdraw reject\nL1 Outbox\n"
 	    "C1 a STORE 1 +FLAGS.SILENT \\Deleted\nS1 a OK %\nC1 b EXPUNGE\nS1 b NO [CANNOT] bob@home has it already\n"

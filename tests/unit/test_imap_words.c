@@ -289,6 +289,7 @@ static const struct {
 	{ "text", "BODY.PEEK[TEXT]", NEED_BODY | NEED_SKELETON, "BODY[TEXT]" },
 	{ "part", "BODY.PEEK[1.2]", NEED_BODY | NEED_SKELETON, "BODY[1.2]" },
 	{ "part text", "BODY.PEEK[1.TEXT]", NEED_BODY | NEED_SKELETON, "BODY[1.TEXT]" },
+	{ "modseq and ids", "(MODSEQ EMAILID THREADID)", NEED_RAM, "MODSEQ EMAILID THREADID" },
 	{ "rfc822", "RFC822", NEED_BODY | SETS_SEEN, "RFC822" },
 	{ "rfc822.text", "RFC822.TEXT", NEED_BODY | NEED_SKELETON | SETS_SEEN, "RFC822.TEXT" },
 	{ "nothing", "()", 0, NULL },
@@ -380,6 +381,20 @@ static const struct {
 	{ "not body", "NOT BODY hello", '?', '?', 'n' },
 	{ "keyword", "KEYWORD $x", 'n', 'n', 'n' },
 	{ "unkeyword", "UNKEYWORD $x", 'y', 'y', 'y' },
+	{ "older", "OLDER 100", 'y', 'y', 'y' },
+	{ "younger", "YOUNGER 100", 'n', 'n', 'n' },
+	{ "just not younger", "OR YOUNGER 100 NOT OLDER 101", 'y', 'y', 'y' },
+	{ "modseq", "MODSEQ 12", 'y', 'y', 'y' },
+	{ "modseq of a flag", "MODSEQ \"/flags/\\\\seen\" all 13", 'n', 'n', 'n' },
+	{ "email", "EMAILID M5", 'y', 'y', 'y' },
+	{ "another's email", "EMAILID 5", 'n', 'n', 'n' },
+	{ "thread", "THREADID T5", 'n', 'n', 'n' },
+	{ "saved", "NOT $", 'y', 'y', 'y' },
+	{ "saved uids", "UID $", 'n', 'n', 'n' },
+	{ "no age", "OLDER 0", '!', '!', '!' },
+	{ "bad modseq", "MODSEQ \"/flags/x\" some 3", '!', '!', '!' },
+	{ "modseq missing", "MODSEQ \"/flags/x\" all", '!', '!', '!' },
+	{ "bad id", "EMAILID \"\"", '!', '!', '!' },
 	{ "nothing", "()", '!', '!', '!' },
 	{ "unknown", "FOO", '!', '!', '!' },
 	{ "argument missing", "FROM", '!', '!', '!' },
@@ -400,6 +415,7 @@ START_TEST(search_table)
 	struct imap_key *k = imap_search_parse(ctx, args, n, &error);
 	struct imap_facts f = {
 		.seq = 3, .uid = 77, .flags = FLAG_SEEN | FLAG_RECENT, .size = 1000, .internal_ms = 86400 * 1000 + 5,
+		.now_ms = 86400 * 1000 + 100005, .modseq = 12, .content = 5,
 	};
 	static const char header[] = "From: Ann <ann@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
 	    "X-Foo: one\r\n two\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\n";

@@ -27,8 +27,6 @@
 
 enum { MAX_TRIES = 10, BLOCK = 64 * 1024 };
 
-#define APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
-
 struct imap_append {
 	char *mailbox;
 	struct imap_flags flags;
@@ -106,7 +104,7 @@ static const char *check_size(uint64_t size)
 {
 	if (size == 0)
 		return "NO Message is empty";
-	return size > APPEND_MAX ? "NO [TOOBIG] Message is too large" : NULL;
+	return size > IMAP_APPEND_MAX ? "NO [TOOBIG] Message is too large" : NULL;
 }
 
 void imap_append_literal(struct imap_session *s)
@@ -137,7 +135,7 @@ void imap_append_literal(struct imap_session *s)
 	}
 	s->append = a;
 	/* A client that does not wait for us sends it anyway. */
-	if (a->error && (imap_parser_literal_waits(p) || size > APPEND_MAX)) {
+	if (a->error && (imap_parser_literal_waits(p) || size > IMAP_APPEND_MAX)) {
 		imap_parser_literal_refuse(p, a->error);
 		return;
 	}

@@ -43,6 +43,32 @@ void imap_cmd_id(struct imap_session *s, struct imap_cmd *c)
 	imap_finish(s, "OK ID completed");
 }
 
+/* RFC 5161: what is not known is passed over. */
+void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
+{
+	static const struct { const char *name; unsigned bit; } known[] = {
+		{ "CONDSTORE", ENABLED_CONDSTORE },
+	};
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < c->n_args; i++) {
+		if (c->args[i].kind != IMAP_ATOM) {
+			imap_finish(s, "BAD Names of capabilities were expected");
+			return;
+		}
+		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+			if (strcasecmp(known[k].name, c->args[i].text) == 0)
+				bits |= known[k].bit;
+	}
+	s->enabled |= bits;
+	buf_adds(s->out, "* ENABLED");
+	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+		if (bits & known[k].bit)
+			buf_addf(s->out, " %s", known[k].name);
+	buf_adds(s->out, "\r\n");
+	imap_finish(s, "OK Enable completed");
+}
+
 void imap_cmd_starttls(struct imap_session *s, struct imap_cmd *c)
 {
 	(void)c;

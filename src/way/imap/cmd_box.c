@@ -67,7 +67,8 @@ void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 	if (res == OK)
 		res = store_mailbox_create(s->imap->store, name, &e);
 	if (finish_outcome(s, res, &e))
-		imap_finish_durable(s, "OK Create completed");
+		imap_finish_durable(s, "OK [MAILBOXID (F%llu)] Create completed",
+		    (unsigned long long)store_mailbox_find(s->imap->store, name)->id);
 }
 
 void imap_cmd_delete(struct imap_session *s, struct imap_cmd *c)
@@ -146,8 +147,24 @@ static size_t first_unseen(const struct mailbox *box)
 	return 0;
 }
 
+/* SELECT x (CONDSTORE) */
+static bool parse_params(struct imap_session *s, const struct imap_arg *list)
+{
+	if (list->kind != IMAP_LIST || list->n_args == 0)
+		return false;
+	for (size_t i = 0; i < list->n_args; i++)
+		if (list->args[i].kind != IMAP_ATOM || strcasecmp(list->args[i].text, "CONDSTORE") != 0)
+			return false;
+	s->enabled |= ENABLED_CONDSTORE;
+	return true;
+}
+
 static void open_box(struct imap_session *s, struct imap_cmd *c, bool read_only)
 {
+	if (c->n_args == 2 && !parse_params(s, &c->args[1])) {
+		imap_finish(s, "BAD Bad parameters of %s", c->verb->name);
+		return;
+	}
 	imap_deselect(s);
 	const char *name = imap_arg_name(s, &c->args[0]);
 
@@ -171,6 +188,8 @@ static void open_box(struct imap_session *s, struct imap_cmd *c, bool read_only)
 		imap_send(s, "* OK [UNSEEN %zu] First unseen", unseen);
 	imap_send(s, "* OK [UIDVALIDITY %u] UIDs are valid", (unsigned)box->uidvalidity);
 	imap_send(s, "* OK [UIDNEXT %u] Next UID", (unsigned)box->uidnext);
+	imap_send(s, "* OK [HIGHESTMODSEQ %llu] Highest mod-sequence", (unsigned long long)box->modseq);
+	imap_send(s, "* OK [MAILBOXID (F%llu)] Id of the mailbox", (unsigned long long)box->id);
 	imap_finish(s, "OK [READ-%s] %s completed", read_only ? "ONLY" : "WRITE", c->verb->name);
 }
 

@@ -11,6 +11,7 @@
  * "pull" they pull one after the other.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
@@ -25,6 +26,7 @@ enum { PROGRESS_MS = 15 * 1000 };
 struct fetch {
 	struct imap_fetch what;
 	struct imap_walk walk;
+	uint64_t since;			/* only what changed after this mod-sequence; 0: all */
 	bool pulls;			/* bodies that are not here */
 	bool single;
 	size_t at;			/* index of the message whose body is being pulled */
@@ -124,6 +126,15 @@ static void send_item(struct imap_session *s, const struct imap_att *a, const st
 		buf_adds(out, "BODYSTRUCTURE ");
 		buf_adds(out, b->content->bodystructure);
 		break;
+	case ITEM_MODSEQ:
+		buf_addf(out, "MODSEQ (%llu)", (unsigned long long)m->modseq);
+		break;
+	case ITEM_EMAILID:
+		buf_addf(out, "EMAILID (M%llu)", (unsigned long long)m->content);
+		break;
+	case ITEM_THREADID:
+		buf_adds(out, "THREADID NIL");
+		break;
 	case ITEM_SECTION:
 		imap_body_send(s, b, a);
 		break;
@@ -154,7 +165,8 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 {
 	struct mailbox *box = imap_box(s);
 	const struct message *m = store_message_find(box, s->view->uids[index]);
-	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS };
+	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS },
+	    modseq = { .item = ITEM_MODSEQ };
 	bool by_uid = s->cmd->verb->flags & BY_UID;
 	bool newly = see(s, f, box, m, b);
 
@@ -174,6 +186,10 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 		buf_adds(s->out, n++ > 0 ? " " : "");
 		send_item(s, &flags, m, b);
 	}
+	if ((newly || f->since) && s->enabled & ENABLED_CONDSTORE && !imap_fetch_has(&f->what, ITEM_MODSEQ)) {
+		buf_adds(s->out, n++ > 0 ? " " : "");
+		send_item(s, &modseq, m, b);
+	}
 	for (size_t i = 0; i < f->what.n && !s->ending; i++) {
 		if (!is_sent(&f->what.atts[i], b))
 			continue;
@@ -186,7 +202,7 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 /* The trace says that a message was sent, not what is in it. */
 static void send_message(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
 {
-	bool left_out = false, worth = false;
+	bool left_out = false, worth = f->since > 0;
 
 	for (size_t i = 0; i < f->what.n; i++) {
 		bool sent = is_sent(&f->what.atts[i], b);
@@ -220,6 +236,8 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 		f->has_gone = true;
 		return true;
 	}
+	if (m->modseq <= f->since && !f->pulled)
+		return true;
 	if (!(f->what.needs & (NEED_BRIEF | NEED_SKELETON | NEED_BODY))) {
 		send_message(s, f, index, NULL);
 		return true;
@@ -281,6 +299,13 @@ static void go_on(struct imap_session *s)
 	fetched(s, f);
 }
 
+/* FETCH 1:* (FLAGS) (CHANGEDSINCE 12345) */
+static bool parse_modifiers(const struct imap_arg *list, uint64_t *since_out)
+{
+	return list->n_args == 2 && list->args[0].kind == IMAP_ATOM && strcasecmp(list->args[0].text, "CHANGEDSINCE") == 0 &&
+	    imap_arg_modseq(&list->args[1], since_out) && *since_out > 0;
+}
+
 void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
 {
 	struct fetch *f = mem_zero(c, struct fetch);
@@ -288,10 +313,20 @@ void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
 	c->state = f;
 	if (!imap_arg_set(s, &c->args[0], &f->walk, &f->single))
 		return;
-	if (imap_fetch_parse(f, c->args + 1, c->n_args - 1, &f->what) < 0) {
+	size_t n = c->n_args - 1;
+
+	if (n > 1 && c->args[n].kind == IMAP_LIST) {
+		if (!parse_modifiers(&c->args[n--], &f->since)) {
+			imap_finish(s, "BAD Bad FETCH modifiers");
+			return;
+		}
+	}
+	if (imap_fetch_parse(f, c->args + 1, n, &f->what) < 0) {
 		imap_finish(s, "BAD Bad FETCH items");
 		return;
 	}
+	if (f->since || imap_fetch_has(&f->what, ITEM_MODSEQ))
+		s->enabled |= ENABLED_CONDSTORE;
 	f->failed = OK;
 	f->pulls = f->single || s->imap->settings.bulk_pull;
 	go_on(s);

@@ -135,12 +135,15 @@ static void print_entry(struct imap_session *s, const struct listing *l, const s
 	buf_adds(out, "\r\n");
 }
 
+static void note_modseq(struct imap_session *, const struct imap_arg *items);
+
 static void print_status(struct imap_session *s, const char *name, const struct imap_arg *items)
 {
 	struct mailbox *box = store_mailbox_find(s->imap->store, name);
 
 	if (!box)
 		return;
+	note_modseq(s, items);
 	buf_adds(s->out, "* STATUS ");
 	imap_name_print(s->out, name);
 	buf_adds(s->out, " ");
@@ -290,26 +293,70 @@ void imap_cmd_namespace(struct imap_session *s, struct imap_cmd *c)
 
 /* ---- STATUS ---- */
 
+enum status_item {
+	STATUS_MESSAGES, STATUS_RECENT, STATUS_UIDNEXT, STATUS_UIDVALIDITY, STATUS_UNSEEN,
+	STATUS_SIZE, STATUS_APPENDLIMIT, STATUS_HIGHESTMODSEQ, STATUS_MAILBOXID,
+};
+
+/* In the order of enum status_item. */
+static const char *const status_names[] = {
+	"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID",
+};
+
+static uint64_t status_value(const struct mailbox *box, enum status_item item)
+{
+	uint64_t size = 0;
+
+	switch (item) {
+	case STATUS_MESSAGES:
+		return box->n_messages;
+	case STATUS_RECENT:
+		return box->n_recent;
+	case STATUS_UIDNEXT:
+		return box->uidnext;
+	case STATUS_UIDVALIDITY:
+		return box->uidvalidity;
+	case STATUS_UNSEEN:
+		return box->n_unseen;
+	case STATUS_SIZE:
+		for (size_t i = 0; i < box->n_messages; i++)
+			size += box->messages[i].size;
+		return size;
+	case STATUS_APPENDLIMIT:
+		return IMAP_APPEND_MAX;
+	case STATUS_HIGHESTMODSEQ:
+		return box->modseq;
+	case STATUS_MAILBOXID:
+		return box->id;
+	}
+	return 0;
+}
+
 bool imap_status_print(struct buf *out, struct mailbox *box, const struct imap_arg *items, size_t n)
 {
-	const struct { const char *name; unsigned long long value; } known[] = {
-		{ "MESSAGES", box->n_messages }, { "RECENT", box->n_recent }, { "UIDNEXT", box->uidnext },
-		{ "UIDVALIDITY", box->uidvalidity }, { "UNSEEN", box->n_unseen },
-	};
+	const size_t n_names = sizeof(status_names) / sizeof(status_names[0]);
 
 	buf_add(out, "(", 1);
 	for (size_t i = 0; i < n; i++) {
 		size_t k = 0;
 
-		while (k < sizeof(known) / sizeof(known[0]) &&
-		    (items[i].kind != IMAP_ATOM || strcasecmp(known[k].name, items[i].text) != 0))
+		while (k < n_names && (items[i].kind != IMAP_ATOM || strcasecmp(status_names[k], items[i].text) != 0))
 			k++;
-		if (k == sizeof(known) / sizeof(known[0]))
+		if (k == n_names)
 			return false;
-		buf_addf(out, "%s%s %llu", i > 0 ? " " : "", known[k].name, known[k].value);
+		buf_addf(out, "%s%s %s%llu%s", i > 0 ? " " : "", status_names[k], k == STATUS_MAILBOXID ? "(F" : "",
+		    (unsigned long long)status_value(box, (enum status_item)k), k == STATUS_MAILBOXID ? ")" : "");
 	}
 	buf_add(out, ")", 1);
 	return n > 0;
+}
+
+/* Asking for HIGHESTMODSEQ turns CONDSTORE on (RFC 7162 section 3.1). */
+static void note_modseq(struct imap_session *s, const struct imap_arg *items)
+{
+	for (size_t i = 0; i < items->n_args; i++)
+		if (strcasecmp(items->args[i].text, status_names[STATUS_HIGHESTMODSEQ]) == 0)
+			s->enabled |= ENABLED_CONDSTORE;
 }
 
 void imap_cmd_status(struct imap_session *s, struct imap_cmd *c)
@@ -329,6 +376,7 @@ void imap_cmd_status(struct imap_session *s, struct imap_cmd *c)
 		imap_finish(s, "BAD Bad STATUS items");
 		return;
 	}
+	note_modseq(s, &c->args[1]);
 	buf_adds(s->out, "* STATUS ");
 	imap_name_print(s->out, name);
 	buf_addf(s->out, " %s\r\n", items->data);

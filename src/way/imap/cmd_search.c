@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/mime/mime.h"
 #include "way/imap/flags.h"
+#include "way/imap/name.h"
 #include "way/imap/search.h"
 #include "way/imap/session.h"
 #include "way/imap/text.h"
@@ -37,11 +38,22 @@ struct batch {
 	size_t n, octets;
 };
 
+enum { RETURN_MIN = 1, RETURN_MAX = 2, RETURN_ALL = 4, RETURN_COUNT = 8, RETURN_SAVE = 16 };
+
+struct found {
+	uint32_t number, uid;		/* number: what the client asked for */
+	uint64_t modseq;
+};
+
 struct search {
+	bool extended;			/* RETURN (...): RFC 4731 */
+	unsigned wants;			/* RETURN_... */
+	bool by_modseq;			/* MODSEQ is among the keys */
+	int64_t now_ms;
 	struct imap_walk walk;
 	struct imap_span all;
 	struct imap_key *key;
-	uint32_t *found;		/* numbers or UIDs */
+	struct found *found;
 	size_t n, size;
 	struct batch *batch;		/* being filled; its own top-level context */
 };
@@ -58,9 +70,11 @@ static void hit(struct imap_session *s, struct search *x, const struct imap_fact
 {
 	if (x->n == x->size) {
 		x->size = x->size ? x->size * 2 : 64;
-		x->found = mem_resize(x, x->found, uint32_t, x->size);
+		x->found = mem_resize(x, x->found, struct found, x->size);
 	}
-	x->found[x->n++] = s->cmd->verb->flags & BY_UID ? f->uid : f->seq;
+	x->found[x->n++] = (struct found){
+		.number = s->cmd->verb->flags & BY_UID ? f->uid : f->seq, .uid = f->uid, .modseq = f->modseq,
+	};
 }
 
 /* ---- files: on a worker ---- */
@@ -173,6 +187,7 @@ static bool do_message(struct imap_session *s, struct search *x, size_t index)
 	struct imap_facts f = {
 		.seq = (uint32_t)index + 1, .uid = m->uid, .flags = imap_view_flags(s->view, m),
 		.keywords = m->keywords, .size = m->size, .internal_ms = m->internal_ms,
+		.now_ms = x->now_ms, .modseq = m->modseq, .content = m->content,
 	};
 	enum imap_answer a = imap_search_eval(x->key, &f);
 
@@ -196,9 +211,73 @@ static bool do_message(struct imap_session *s, struct search *x, size_t index)
 
 static int by_number(const void *a, const void *b)
 {
-	const uint32_t *x = (const uint32_t *)a, *y = (const uint32_t *)b;
+	const struct found *x = (const struct found *)a, *y = (const struct found *)b;
 
-	return *x < *y ? -1 : *x > *y;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Highest mod-sequence of what is told: of all, or of the first and the last (RFC 4731 section 3.2). */
+static uint64_t highest(const struct search *x)
+{
+	uint64_t max = 0;
+	bool ends = x->extended && !(x->wants & (RETURN_ALL | RETURN_COUNT));
+
+	for (size_t i = 0; i < x->n; i++) {
+		if (ends && !(x->wants & RETURN_MIN && i == 0) && !(x->wants & RETURN_MAX && i == x->n - 1))
+			continue;
+		if (x->found[i].modseq > max)
+			max = x->found[i].modseq;
+	}
+	return max;
+}
+
+/* With MIN or MAX alone "$" is that message, else all that was found (RFC 5182 section 2.4). */
+static void save(struct imap_session *s, const struct search *x)
+{
+	struct imap_view *v = s->view;
+	bool ends = x->wants & (RETURN_MIN | RETURN_MAX) && !(x->wants & (RETURN_ALL | RETURN_COUNT));
+
+	TALLOC_FREE(v->saved);
+	v->n_saved = 0;
+	if (x->n == 0)
+		return;
+	v->saved = mem_array(v, uint32_t, x->n);
+	for (size_t i = 0; i < x->n; i++)
+		if (!ends || (x->wants & RETURN_MIN && i == 0) || (x->wants & RETURN_MAX && i == x->n - 1))
+			v->saved[v->n_saved++] = x->found[i].uid;
+}
+
+static void answer_extended(struct imap_session *s, struct search *x)
+{
+	struct buf *out = s->out;
+
+	if (x->wants & RETURN_SAVE)
+		save(s, x);
+	if (x->wants == RETURN_SAVE) {
+		imap_finish(s, "OK Search completed, result saved");
+		return;
+	}
+	buf_adds(out, "* ESEARCH (TAG ");
+	imap_string_print(out, s->cmd->tag, strlen(s->cmd->tag));
+	buf_adds(out, s->cmd->verb->flags & BY_UID ? ") UID" : ")");
+	if (x->wants & RETURN_MIN && x->n > 0)
+		buf_addf(out, " MIN %u", (unsigned)x->found[0].number);
+	if (x->wants & RETURN_MAX && x->n > 0)
+		buf_addf(out, " MAX %u", (unsigned)x->found[x->n - 1].number);
+	if (x->wants & RETURN_COUNT)
+		buf_addf(out, " COUNT %zu", x->n);
+	if (x->wants & RETURN_ALL && x->n > 0) {
+		uint32_t *numbers = mem_array(x, uint32_t, x->n);
+
+		for (size_t i = 0; i < x->n; i++)
+			numbers[i] = x->found[i].number;
+		buf_adds(out, " ALL ");
+		imap_seqset_print(out, numbers, x->n);
+	}
+	if (x->by_modseq && highest(x) > 0)
+		buf_addf(out, " MODSEQ %llu", (unsigned long long)highest(x));
+	buf_adds(out, "\r\n");
+	imap_finish(s, "OK Search completed");
 }
 
 static void answer(struct imap_session *s, struct search *x)
@@ -206,11 +285,17 @@ static void answer(struct imap_session *s, struct search *x)
 	/* Hits of workers came later than those of the loop. */
 	if (x->n > 0)
 		qsort(x->found, x->n, sizeof(x->found[0]), by_number);
+	if (x->extended) {
+		answer_extended(s, x);
+		return;
+	}
 	buf_adds(s->out, "* SEARCH");
 	for (size_t i = 0; i < x->n; i++) {
 		buf_adds(s->out, " ");
-		imap_add_number(s->out, x->found[i]);
+		imap_add_number(s->out, x->found[i].number);
 	}
+	if (x->by_modseq && x->n > 0)
+		buf_addf(s->out, " (MODSEQ %llu)", (unsigned long long)highest(x));
 	buf_adds(s->out, "\r\n");
 	imap_finish(s, "OK Search completed");
 }
@@ -238,17 +323,55 @@ static void go_on(struct imap_session *s)
 }
 
 /* Sets and keywords get their meaning in this mailbox. */
+/* "$" as the UIDs it stands for. */
+static void bind_saved(struct imap_session *s, struct imap_key *k)
+{
+	const struct imap_view *v = s->view;
+
+	k->set.n = 0;
+	k->set.ranges = mem_array(k, struct imap_range, v->n_saved + 1);
+	for (size_t i = 0; i < v->n_saved; i++)
+		k->set.ranges[k->set.n++] = (struct imap_range){ v->saved[i], v->saved[i] };
+}
+
 static void bind(void *arg, struct imap_key *k)
 {
 	struct imap_session *s = (struct imap_session *)arg;
 	uint32_t last_uid = s->view->n > 0 ? s->view->uids[s->view->n - 1] : 0;
 
-	if (k->kind == KEY_SEQ)
+	if (k->saved)
+		bind_saved(s, k);
+	else if (k->kind == KEY_SEQ)
 		imap_seqset_resolve(&k->set, (uint32_t)s->view->n);
 	else if (k->kind == KEY_UID)
 		imap_seqset_resolve(&k->set, last_uid);
 	else if (k->kind == KEY_KEYWORD)
 		k->number = imap_flags_find(s->imap->store, k->name);
+	else if (k->kind == KEY_MODSEQ)
+		((struct search *)s->cmd->state)->by_modseq = true;
+}
+
+/* "(MIN MAX)" after RETURN; nothing means ALL. */
+static bool parse_return(struct search *x, const struct imap_arg *list)
+{
+	static const struct { const char *name; unsigned bit; } options[] = {
+		{ "MIN", RETURN_MIN }, { "MAX", RETURN_MAX }, { "ALL", RETURN_ALL }, { "COUNT", RETURN_COUNT },
+		{ "SAVE", RETURN_SAVE },
+	};
+
+	for (size_t i = 0; i < list->n_args; i++) {
+		size_t k = 0, n = sizeof(options) / sizeof(options[0]);
+
+		while (k < n && (list->args[i].kind != IMAP_ATOM || strcasecmp(options[k].name, list->args[i].text) != 0))
+			k++;
+		if (k == n)
+			return false;
+		x->wants |= options[k].bit;
+	}
+	if (x->wants == 0)
+		x->wants = RETURN_ALL;
+	x->extended = true;
+	return list->kind == IMAP_LIST;
 }
 
 void imap_cmd_search(struct imap_session *s, struct imap_cmd *c)
@@ -260,12 +383,23 @@ void imap_cmd_search(struct imap_session *s, struct imap_cmd *c)
 
 	talloc_set_destructor(x, drop_batch);
 	c->state = x;
+	if (n >= 2 && args[0].kind == IMAP_ATOM && strcasecmp(args[0].text, "RETURN") == 0) {
+		if (!parse_return(x, &args[1])) {
+			imap_finish(s, "BAD Bad RETURN options");
+			return;
+		}
+		args += 2;
+		n -= 2;
+	}
 	if (n >= 2 && args[0].kind == IMAP_ATOM && strcasecmp(args[0].text, "CHARSET") == 0) {
 		const char *charset = imap_arg_text(s, &args[1]);
 
 		if (!charset)
 			return;
 		if (strcasecmp(charset, "UTF-8") != 0 && strcasecmp(charset, "US-ASCII") != 0) {
+			/* What was to be saved is nothing then (RFC 5182 section 2.1). */
+			if (x->wants & RETURN_SAVE)
+				s->view->n_saved = 0;
 			imap_finish(s, "NO [BADCHARSET (US-ASCII UTF-8)] Charset is not known");
 			return;
 		}
@@ -277,7 +411,10 @@ void imap_cmd_search(struct imap_session *s, struct imap_cmd *c)
 		imap_finish(s, "BAD %s", error);
 		return;
 	}
+	x->now_ms = clock_now_ms();
 	imap_search_each(x->key, bind, s);
+	if (x->by_modseq)
+		s->enabled |= ENABLED_CONDSTORE;
 	x->all = (struct imap_span){ 0, s->view->n };
 	x->walk = (struct imap_walk){ .spans = &x->all, .n = 1 };
 	go_on(s);

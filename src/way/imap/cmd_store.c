@@ -13,9 +13,31 @@ struct change {
 	struct imap_walk walk;
 	enum how how;
 	bool silent, has_gone;
+	bool conditional;		/* UNCHANGEDSINCE (RFC 7162 section 3.1.3) */
+	uint64_t since;
+	uint32_t *modified;		/* numbers or UIDs that it kept from changing */
+	size_t n_modified, modified_size;
 	struct imap_flags flags;
 	uint64_t ours;			/* keywords that stay as they are */
 };
+
+static void refuse_one(struct imap_session *s, struct change *x, size_t index)
+{
+	if (x->n_modified == x->modified_size) {
+		x->modified_size = x->modified_size ? x->modified_size * 2 : 64;
+		x->modified = mem_resize(x, x->modified, uint32_t, x->modified_size);
+	}
+	x->modified[x->n_modified++] = s->cmd->verb->flags & BY_UID ? s->view->uids[index] : (uint32_t)index + 1;
+}
+
+/* .SILENT keeps back the flags, not the mod-sequence. */
+static void tell_modseq(struct imap_session *s, size_t index, const struct message *m)
+{
+	buf_addf(s->out, "* %zu FETCH (", index + 1);
+	if (s->cmd->verb->flags & BY_UID)
+		buf_addf(s->out, "UID %u ", (unsigned)m->uid);
+	imap_send(s, "MODSEQ (%llu))", (unsigned long long)m->modseq);
+}
 
 static void change_one(struct imap_session *s, const struct change *x, struct mailbox *box, size_t index)
 {
@@ -42,6 +64,36 @@ static void change_one(struct imap_session *s, const struct change *x, struct ma
 		store_message_set_flags(s->imap->store, box, m->uid, flags, keywords);
 	if (!x->silent)
 		imap_tell_flags(s, index, store_message_find(box, s->view->uids[index]), s->cmd->verb->flags & BY_UID);
+	else if (s->enabled & ENABLED_CONDSTORE)
+		tell_modseq(s, index, store_message_find(box, s->view->uids[index]));
+}
+
+static void do_message(struct imap_session *s, struct change *x, struct mailbox *box, size_t index)
+{
+	const struct message *m = store_message_find(box, s->view->uids[index]);
+
+	if (!m) {
+		x->has_gone = true;
+		if (x->conditional && !(s->cmd->verb->flags & BY_UID))
+			refuse_one(s, x, index);
+	} else if (x->conditional && m->modseq > x->since) {
+		refuse_one(s, x, index);
+	} else {
+		change_one(s, x, box, index);
+	}
+}
+
+static void stored(struct imap_session *s, const struct change *x)
+{
+	if (x->n_modified == 0) {
+		imap_finish_durable(s, x->has_gone ? "OK [EXPUNGEISSUED] Some messages are gone" : "OK Store completed");
+		return;
+	}
+	struct buf *set = buf_new(x, MIB(64));
+
+	imap_seqset_print(set, x->modified, x->n_modified);
+	imap_finish_durable(s, x->has_gone && !(s->cmd->verb->flags & BY_UID) ?
+	    "NO [MODIFIED %s] Some messages are gone" : "OK [MODIFIED %s] Conditional STORE failed", set->data);
 }
 
 static void go_on(struct imap_session *s)
@@ -57,10 +109,7 @@ static void go_on(struct imap_session *s)
 		imap_tell(s, false, s->cmd->verb->flags & BY_UID);
 	s->imap->quiet = s->id;
 	while (!over && imap_walk_next(&x->walk, &i)) {
-		if (store_message_find(box, s->view->uids[i]))
-			change_one(s, x, box, i);
-		else
-			x->has_gone = true;
+		do_message(s, x, box, i);
 		over = imap_is_slice_over(s, started);
 	}
 	s->imap->quiet = 0;
@@ -68,7 +117,15 @@ static void go_on(struct imap_session *s)
 	if (over)
 		imap_yield(s, go_on);
 	else
-		imap_finish_durable(s, x->has_gone ? "OK [EXPUNGEISSUED] Some messages are gone" : "OK Store completed");
+		stored(s, x);
+}
+
+/* "(UNCHANGEDSINCE 12345)" */
+static bool parse_modifiers(const struct imap_arg *list, struct change *x)
+{
+	x->conditional = true;
+	return list->n_args == 2 && list->args[0].kind == IMAP_ATOM &&
+	    strcasecmp(list->args[0].text, "UNCHANGEDSINCE") == 0 && imap_arg_modseq(&list->args[1], &x->since);
 }
 
 static bool parse_how(const char *text, struct change *x)
@@ -92,13 +149,21 @@ static bool parse_how(const char *text, struct change *x)
 void imap_cmd_store(struct imap_session *s, struct imap_cmd *c)
 {
 	struct change *x = mem_zero(c, struct change);
-	const struct imap_arg *flags = &c->args[2];
+	const struct imap_arg *how = &c->args[1], *flags;
 	size_t n = c->n_args - 2;
 
 	c->state = x;
 	if (!imap_arg_set(s, &c->args[0], &x->walk, NULL))
 		return;
-	if (c->args[1].kind != IMAP_ATOM || !parse_how(c->args[1].text, x)) {
+	if (how->kind == IMAP_LIST) {
+		if (!parse_modifiers(how++, x) || --n == 0) {
+			imap_finish(s, "BAD Bad STORE modifiers");
+			return;
+		}
+		s->enabled |= ENABLED_CONDSTORE;
+	}
+	flags = how + 1;
+	if (how->kind != IMAP_ATOM || !parse_how(how->text, x)) {
 		imap_finish(s, "BAD FLAGS, +FLAGS or -FLAGS was expected");
 		return;
 	}

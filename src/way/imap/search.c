@@ -15,7 +15,7 @@
 
 enum { MAX_DEPTH = 1000 };
 
-enum key_arg { ARG_NONE, ARG_TEXT, ARG_FIELD_TEXT, ARG_DAY, ARG_NUMBER, ARG_KEYWORD, ARG_SET, ARG_KEY, ARG_TWO_KEYS };
+enum key_arg { ARG_NONE, ARG_TEXT, ARG_FIELD_TEXT, ARG_DAY, ARG_NUMBER, ARG_AGE, ARG_MODSEQ, ARG_ID, ARG_KEYWORD, ARG_SET, ARG_KEY, ARG_TWO_KEYS };
 
 static const struct row {
 	const char *name;
@@ -33,14 +33,17 @@ static const struct row {
 	{ "CC",         KEY_HEADER,      ARG_TEXT,       0,             false, "Cc" },
 	{ "DELETED",    KEY_FLAG,        ARG_NONE,       FLAG_DELETED,  false, NULL },
 	{ "DRAFT",      KEY_FLAG,        ARG_NONE,       FLAG_DRAFT,    false, NULL },
+	{ "EMAILID",    KEY_EMAIL,       ARG_ID,         0,             false, NULL },
 	{ "FLAGGED",    KEY_FLAG,        ARG_NONE,       FLAG_FLAGGED,  false, NULL },
 	{ "FROM",       KEY_HEADER,      ARG_TEXT,       0,             false, "From" },
 	{ "HEADER",     KEY_HEADER,      ARG_FIELD_TEXT, 0,             false, NULL },
 	{ "KEYWORD",    KEY_KEYWORD,     ARG_KEYWORD,    0,             false, NULL },
 	{ "LARGER",     KEY_LARGER,      ARG_NUMBER,     0,             false, NULL },
+	{ "MODSEQ",     KEY_MODSEQ,      ARG_MODSEQ,     0,             false, NULL },
 	{ "NEW",        KEY_NEW,         ARG_NONE,       0,             false, NULL },
 	{ "NOT",        KEY_NOT,         ARG_KEY,        0,             false, NULL },
 	{ "OLD",        KEY_FLAG,        ARG_NONE,       FLAG_RECENT,   true,  NULL },
+	{ "OLDER",      KEY_OLDER,       ARG_AGE,        0,             false, NULL },
 	{ "ON",         KEY_ON,          ARG_DAY,        0,             false, NULL },
 	{ "OR",         KEY_OR,          ARG_TWO_KEYS,   0,             false, NULL },
 	{ "RECENT",     KEY_FLAG,        ARG_NONE,       FLAG_RECENT,   false, NULL },
@@ -52,6 +55,7 @@ static const struct row {
 	{ "SMALLER",    KEY_SMALLER,     ARG_NUMBER,     0,             false, NULL },
 	{ "SUBJECT",    KEY_HEADER,      ARG_TEXT,       0,             false, "Subject" },
 	{ "TEXT",       KEY_TEXT,        ARG_TEXT,       0,             false, NULL },
+	{ "THREADID",   KEY_THREAD,      ARG_ID,         0,             false, NULL },
 	{ "TO",         KEY_HEADER,      ARG_TEXT,       0,             false, "To" },
 	{ "UID",        KEY_UID,         ARG_SET,        0,             false, NULL },
 	{ "UNANSWERED", KEY_FLAG,        ARG_NONE,       FLAG_ANSWERED, true,  NULL },
@@ -60,6 +64,7 @@ static const struct row {
 	{ "UNFLAGGED",  KEY_FLAG,        ARG_NONE,       FLAG_FLAGGED,  true,  NULL },
 	{ "UNKEYWORD",  KEY_KEYWORD,     ARG_KEYWORD,    0,             true,  NULL },
 	{ "UNSEEN",     KEY_FLAG,        ARG_NONE,       FLAG_SEEN,     true,  NULL },
+	{ "YOUNGER",    KEY_YOUNGER,     ARG_AGE,        0,             false, NULL },
 };
 
 struct reader {
@@ -118,6 +123,32 @@ static bool parse_number(const char *text, uint64_t *out)
 	return *text != '\0';
 }
 
+/* An object id as it is printed: a letter and a number. Others are ids, too, but of nothing here. */
+static bool parse_id(const char *text, uint64_t *out)
+{
+	size_t len = strlen(text);
+
+	for (const char *p = text; *p; p++)
+		if (!((*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z') || *p == '_' || *p == '-'))
+			return false;
+	if (text[0] != 'M' || !parse_number(text + 1, out) || text[1] == '0')
+		*out = 0;
+	return len > 0 && len <= 255;
+}
+
+/* "MODSEQ 620", or with an entry: "MODSEQ "/flags/\\draft" all 620". All entries have one mod-sequence. */
+static bool parse_modseq(struct reader *r, struct imap_key *k, const char *text)
+{
+	if (r->args[r->i - 1].kind == IMAP_STRING) {
+		const char *type = strncasecmp(text, "/flags/", 7) == 0 ? next_string(r) : NULL;
+
+		if (!type || (strcasecmp(type, "all") != 0 && strcasecmp(type, "priv") != 0 && strcasecmp(type, "shared") != 0))
+			return false;
+		text = next_string(r);
+	}
+	return text && parse_number(text, &k->number);
+}
+
 static struct imap_key *parse_key(struct reader *r);
 
 static struct imap_key *parse_children(struct reader *r, struct imap_key *k, unsigned n)
@@ -156,8 +187,21 @@ static struct imap_key *parse_arg(struct reader *r, struct imap_key *k, enum key
 		if (!parse_number(text, &k->number))
 			return fail(r, "Bad number");
 		break;
+	case ARG_AGE:
+		if (!parse_number(text, &k->number) || k->number == 0 || k->number > UINT32_MAX)
+			return fail(r, "Bad number of seconds");
+		break;
+	case ARG_MODSEQ:
+		if (!parse_modseq(r, k, text))
+			return fail(r, "Bad mod-sequence");
+		break;
+	case ARG_ID:
+		if (!parse_id(text, &k->number))
+			return fail(r, "Bad object id");
+		break;
 	case ARG_SET:
-		if (imap_seqset_parse(k, text, &k->set) < 0)
+		k->saved = strcmp(text, "$") == 0;
+		if (!k->saved && imap_seqset_parse(k, text, &k->set) < 0)
 			return fail(r, "Bad UID set");
 		break;
 	case ARG_KEYWORD:
@@ -229,6 +273,9 @@ static struct imap_key *parse_key(struct reader *r)
 		k = key_new(r->ctx, KEY_SEQ);
 		if (imap_seqset_parse(k, a->text, &k->set) < 0)
 			k = fail(r, "Bad message set");
+	} else if (strcmp(a->text, "$") == 0) {
+		k = key_new(r->ctx, KEY_UID);
+		k->saved = true;
 	} else {
 		k = parse_named(r, a->text);
 	}
@@ -347,6 +394,16 @@ enum imap_answer imap_search_eval(const struct imap_key *k, const struct imap_fa
 		return answer(f->size > k->number);
 	case KEY_SMALLER:
 		return answer(f->size < k->number);
+	case KEY_OLDER:
+		return answer(f->internal_ms <= f->now_ms - (int64_t)k->number * 1000);
+	case KEY_YOUNGER:
+		return answer(f->internal_ms > f->now_ms - (int64_t)k->number * 1000);
+	case KEY_MODSEQ:
+		return answer(f->modseq >= k->number);
+	case KEY_EMAIL:
+		return answer(k->number > 0 && f->content == k->number);
+	case KEY_THREAD:
+		return ANSWER_NO;
 	case KEY_BEFORE:
 		return answer(day < k->day);
 	case KEY_ON:

@@ -22,6 +22,9 @@ enum imap_key_kind {
 	KEY_BEFORE, KEY_ON, KEY_SINCE,
 	KEY_SENT_BEFORE, KEY_SENT_ON, KEY_SENT_SINCE,
 	KEY_HEADER, KEY_BODY, KEY_TEXT,
+	KEY_OLDER, KEY_YOUNGER,		/* RFC 5032 */
+	KEY_MODSEQ,			/* RFC 7162 */
+	KEY_EMAIL, KEY_THREAD,		/* RFC 8474 */
 };
 
 struct imap_key {
@@ -29,6 +32,7 @@ struct imap_key {
 	struct imap_key **keys;		/* of AND, OR, NOT */
 	size_t n_keys;
 	struct imap_seqset set;
+	bool saved;			/* "$": the caller makes it a set of UIDs */
 	uint32_t flag;			/* FLAG_... */
 	uint64_t number;		/* size, or the bit of the keyword once bound */
 	int64_t day;
@@ -49,7 +53,8 @@ struct imap_facts {
 	uint32_t seq, uid;
 	uint32_t flags;			/* with FLAG_RECENT as this session has it */
 	uint64_t keywords, size;
-	int64_t internal_ms;
+	int64_t internal_ms, now_ms;
+	uint64_t modseq, content;
 	bool has_header;
 	struct bytes header;		/* header block of the message */
 	/* Is this folded text in the body? NULL: not known yet. */

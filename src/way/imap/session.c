@@ -428,7 +428,9 @@ void imap_capability(const struct imap_session *s, struct buf *out)
 			buf_adds(out, " STARTTLS");
 		buf_adds(out, may_login ? " AUTH=PLAIN" : " LOGINDISABLED");
 	}
-	buf_adds(out, " IDLE NAMESPACE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE UIDPLUS MOVE UNSELECT INPROGRESS");
+	buf_adds(out, " IDLE NAMESPACE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE UIDPLUS MOVE UNSELECT INPROGRESS"
+	    " ENABLE CONDSTORE ESEARCH SEARCHRES WITHIN STATUS=SIZE OBJECTID");
+	buf_addf(out, " APPENDLIMIT=%llu", (unsigned long long)IMAP_APPEND_MAX);
 }
 
 static void greet(struct imap_session *s)

@@ -32,6 +32,13 @@ enum {
 	BY_UID = 64,		/* numbers are UIDs, in the arguments and in what is sent unasked */
 };
 
+/* What ENABLE, or a command that implies it, has turned on for this session. */
+enum {
+	ENABLED_CONDSTORE = 1,
+};
+
+#define IMAP_APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
+
 struct imap_cmd;
 
 struct imap_verb {
@@ -72,6 +79,7 @@ struct imap_session {
 	bool authed, ending, draining, held_back, told_soon;
 	bool is_private;		/* what goes out now is of a message: not to be traced */
 	unsigned failures;		/* of login */
+	unsigned enabled;		/* ENABLED_... */
 	uint64_t ticket;		/* of the pull it waits for; 0 none */
 	TAILQ_ENTRY(imap_session) entry;
 	UT_hash_handle hh;
@@ -157,6 +165,8 @@ const char *imap_arg_text(struct imap_session *, const struct imap_arg *);
 const char *imap_arg_name(struct imap_session *, const struct imap_arg *);
 /* Spans of a set argument; false when BAD was answered. single_out may be NULL. */
 bool imap_arg_set(struct imap_session *, const struct imap_arg *, struct imap_walk *, bool *single_out);
+/* A mod-sequence (RFC 7162 section 7), from 0 on; false when the argument is none. */
+bool imap_arg_modseq(const struct imap_arg *, uint64_t *out);
 bool imap_is_outbox(const struct imap_session *, const struct mailbox *);
 
 /* Capabilities as of now. */
@@ -174,6 +184,7 @@ void imap_cmd_id(struct imap_session *, struct imap_cmd *);
 void imap_cmd_starttls(struct imap_session *, struct imap_cmd *);
 void imap_cmd_login(struct imap_session *, struct imap_cmd *);
 void imap_cmd_authenticate(struct imap_session *, struct imap_cmd *);
+void imap_cmd_enable(struct imap_session *, struct imap_cmd *);
 void imap_cmd_namespace(struct imap_session *, struct imap_cmd *);
 void imap_cmd_list(struct imap_session *, struct imap_cmd *);
 void imap_cmd_lsub(struct imap_session *, struct imap_cmd *);

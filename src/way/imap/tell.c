@@ -83,6 +83,8 @@ void imap_tell_flags(struct imap_session *s, size_t index, const struct message 
 		buf_addf(s->out, "UID %u ", (unsigned)m->uid);
 	buf_adds(s->out, "FLAGS ");
 	imap_flags_print(s->out, s->imap->store, imap_view_flags(s->view, m), m->keywords);
+	if (s->enabled & ENABLED_CONDSTORE)
+		buf_addf(s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
 	buf_adds(s->out, ")\r\n");
 }
 
@@ -173,19 +175,39 @@ const char *imap_arg_name(struct imap_session *s, const struct imap_arg *a)
 	return name;
 }
 
+bool imap_arg_modseq(const struct imap_arg *a, uint64_t *out)
+{
+	*out = 0;
+	if (a->kind != IMAP_ATOM || a->len == 0)
+		return false;
+	for (const char *p = a->text; *p; p++) {
+		if (*p < '0' || *p > '9' || *out > (INT64_MAX - 9) / 10)
+			return false;
+		*out = *out * 10 + (uint64_t)(*p - '0');
+	}
+	return true;
+}
+
 bool imap_arg_set(struct imap_session *s, const struct imap_arg *a, struct imap_walk *walk, bool *single_out)
 {
 	struct imap_cmd *c = s->cmd;
 	struct imap_seqset set;
 	struct imap_span *spans;
 
+	*walk = (struct imap_walk){ 0 };
+	if (a->kind == IMAP_ATOM && strcmp(a->text, "$") == 0) {
+		if (single_out)
+			*single_out = false;
+		imap_view_resolve_saved(c, s->view, &spans, &walk->n);
+		walk->spans = spans;
+		return true;
+	}
 	if (a->kind != IMAP_ATOM || imap_seqset_parse(c, a->text, &set) < 0) {
 		imap_finish(s, "BAD Bad message set");
 		return false;
 	}
 	if (single_out)
 		*single_out = set.single;
-	*walk = (struct imap_walk){ 0 };
 	if (imap_view_resolve(c, s->view, &set, c->verb->flags & BY_UID, &spans, &walk->n) < 0) {
 		imap_finish(s, "BAD There are only %zu messages", s->view->n);
 		return false;

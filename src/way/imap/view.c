@@ -118,6 +118,25 @@ int imap_view_resolve(const void *ctx, const struct imap_view *v, struct imap_se
 	return 1;
 }
 
+void imap_view_resolve_saved(const void *ctx, const struct imap_view *v, struct imap_span **spans_out, size_t *n_out)
+{
+	struct imap_span *spans = mem_array(ctx, struct imap_span, v->n_saved + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_saved; i++) {
+		size_t at = imap_view_index(v, v->saved[i]);
+
+		if (at == v->n)
+			continue;
+		if (n > 0 && spans[n - 1].to == at)
+			spans[n - 1].to++;
+		else
+			spans[n++] = (struct imap_span){ at, at + 1 };
+	}
+	*spans_out = spans;
+	*n_out = n;
+}
+
 bool imap_walk_next(struct imap_walk *w, size_t *index_out)
 {
 	while (w->span < w->n) {

@@ -20,6 +20,8 @@ struct imap_view {
 	size_t n, size;
 	uint32_t *recent;		/* UIDs that are \Recent to this session, ascending */
 	size_t n_recent, recent_size;
+	uint32_t *saved;		/* UIDs "$" stands for (RFC 5182), ascending */
+	size_t n_saved;
 	uint64_t modseq;		/* flags up to here were told, or asked for */
 	uint64_t told_keywords;		/* named in a FLAGS response */
 	bool has_expunged, has_changed, has_added;
@@ -46,6 +48,9 @@ struct imap_span { size_t from, to; };
  */
 int imap_view_resolve(const void *ctx, const struct imap_view *, struct imap_seqset *, bool uids,
     struct imap_span **spans_out, size_t *n_out);
+
+/* The same for "$". */
+void imap_view_resolve_saved(const void *ctx, const struct imap_view *, struct imap_span **spans_out, size_t *n_out);
 
 /* Walk of spans that may pause between messages. */
 struct imap_walk {
