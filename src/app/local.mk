@@ -11,6 +11,7 @@ src_app_courier_libcourier_a_SOURCES = \
 	src/app/courier/out.c \
 	src/app/courier/pulls.c \
 	src/app/courier/report.c \
+	src/app/courier/rows.c \
 	src/app/courier/sealing.c \
 	src/app/courier/sent.c \
 	src/app/courier/state.h

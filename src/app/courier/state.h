@@ -2,7 +2,8 @@
 #define COURIER_STATE_H
 /*
  * The courier's own state, shared by its files:
- *	courier.c  life, the two tables of steps, pauses
+ *	courier.c  life, the two tables of steps
+ *	rows.c     how a row changes: states, pauses, giving up
  *	sealing.c  accepted -> sealed
  *	out.c      submissions; sealed ... offered: resolve, offer
  *	lanes.c    which recipients of one address share a notification
@@ -34,7 +35,7 @@ struct courier {
 	bool stopped;
 };
 
-/* courier.c */
+/* rows.c */
 
 /* The step is done; under die_after the daemon dies when this is durable. */
 void courier_step(struct courier *, const char *step);
