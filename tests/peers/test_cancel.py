@@ -24,6 +24,18 @@ class Cancel(Scene):
         self.alice.wait_empty()
         self.assertEqual(self.alice.uids("Outbox"), [])
 
+    def test_while_it_is_being_sealed(self):
+        """Right after the 250 of a large letter: nothing is left of it."""
+        self.alice.send(self.bob, letter(self.alice, self.bob, "large", b"0123456789abcdef\r\n" * 3000000))
+        [answer] = self.alice.ctl("cancel", self.alice.queue()[0]["id"])
+        self.assertEqual(answer["state"], "in-time")
+        # Another one overtakes it, so that whatever was left to do has been done.
+        after = letter(self.alice, self.bob, "after")
+        self.alice.send(self.bob, after)
+        [uid] = self.bob.wait_mail(1)
+        self.assertEqual(self.bob.body(uid), after)
+        self.alice.wait_empty()
+
     def test_too_late(self):
         """Two recipients, so that the letter is still there to be cancelled: bob has it, nobody has not."""
         self.m = letter(self.alice, self.bob, "half")
