@@ -212,6 +212,25 @@ static const struct {
 	    "C1 m STORE 1 (FOO 1) FLAGS ()\nS1 m BAD %\nC1 n FETCH 1 FLAGS (CHANGEDSINCE 0)\nS1 n BAD %\nC1 z NOOP\nS1 * 3 EXPUNGE\nS1 z OK %\nC1 o SELECT INBOX (FOO)\nS1 o BAD %\n"
 	    "C1 p SEARCH MODSEQ x\nS1 p BAD %\nC1 q STORE 1 (UNCHANGEDSINCE 9)\nS1 q BAD %\n"
 	    "C2 r FETCH 1 MODSEQ\nS2 * 1 FETCH (MODSEQ (9))\nD2 r OK %\nC2 s STORE 1 FLAGS ()\nS2 * 1 FETCH (FLAGS () MODSEQ (11))\nS2 s OK %\n" },
+	{ "sort and thread",
+	    "L1 INBOX\n"
+	    "C1 m0 APPEND INBOX \"20-Mar-1994 10:00:00 +0000\" {75+}\nC1 Subject: b\nC1 From: zoe@example.org\nC1 Date: Wed, 2 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m0 OK %\n"
+	    "C1 m1 APPEND INBOX \"19-Mar-1994 10:00:00 +0000\" {79+}\nC1 Subject: Re: a\nC1 From: ann@example.org\nC1 Date: Thu, 3 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m1 OK %\n"
+	    "C1 m2 APPEND INBOX \"18-Mar-1994 10:00:00 +0000\" {86+}\nC1 Subject: A\nC1 From: \"B\" <Bob@example.org>, x@y\nC1 Date: Tue, 1 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m2 OK %\n"
+	    "C1 m3 APPEND INBOX \"05-Feb-1994 10:00:00 +0000\" {124+}\nC1 Subject: [list] RE: a (fwd)\nC1 From: ann@example.org\nC1 X-Long: 123456789012345678901234567890123456789012345678901234567890\nC1 \nC1 \nD1 m3 OK %\n"
+	    "C1 m4 APPEND INBOX \"16-Mar-1994 10:00:00 +0000\" {83+}\nC1 Subject: Re[2]: c\nC1 From: carl@example.org\nC1 Date: Tue, 1 Feb 1994 12:30:00 +0330\nC1 \nC1 \nD1 m4 OK %\n"
+	    "C1 m5 APPEND INBOX \"15-Mar-1994 10:00:00 +0000\" {75+}\nC1 Subject: b\nC1 From: yan@example.org\nC1 Date: Fri, 4 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m5 OK %\n"
+	    "C1 a SORT (DATE) UTF-8 ALL\nS1 * SORT 5 3 1 2 6 4\nS1 a OK %\n"
+	    "C1 b UID SORT (REVERSE DATE) US-ASCII 1:3\nS1 * SORT 2 1 3\nS1 b OK %\n"
+	    "C1 c SORT (SUBJECT REVERSE FROM) UTF-8 ALL\nS1 * SORT 3 2 4 1 6 5\nS1 c OK %\n"
+	    "C1 d SORT (SIZE) UTF-8 ALL\nS1 * SORT 1 6 2 5 3 4\nS1 d OK %\n"
+	    "C1 e SORT (ARRIVAL) UTF-8 NOT 4\nS1 * SORT 6 5 3 2 1\nS1 e OK %\n"
+	    "C1 f SORT (TO CC) UTF-8 2:4 BODY xyz\nS1 * SORT\nS1 f OK %\n"
+	    "C1 g SORT (FROM) UTF-8 MODSEQ 6\nS1 * SORT 5 6 (MODSEQ 7)\nS1 g OK %\n"
+	    "C1 h THREAD ORDEREDSUBJECT UTF-8 ALL\nS1 * THREAD (5)(3 (2)(4))(1 6)\nS1 h OK %\n"
+	    "C1 i UID THREAD ORDEREDSUBJECT US-ASCII FROM nobody\nS1 * THREAD\nS1 i OK %\n"
+	    "C1 j SORT (FOO) UTF-8 ALL\nS1 j BAD %\nC1 k SORT (REVERSE) UTF-8 ALL\nS1 k BAD %\nC1 l SORT () UTF-8 ALL\nS1 l BAD %\n"
+	    "C1 m SORT (DATE) X-FOO ALL\nS1 m NO [BADCHARSET %\nC1 n THREAD FOO UTF-8 ALL\nS1 n BAD %\nC1 o SORT (DATE) UTF-8\nS1 o BAD %\n" },
 	{ "outbox",
 	    "H deliver Outbox MSG\nH deliver Outbox MSG\nH withdraw reject\nL1 Outbox\n"
 	    "C1 a STORE 1 +FLAGS.SILENT \\Deleted\nS1 a OK %\nC1 b EXPUNGE\nS1 b NO [CANNOT] bob@home has it already\n"

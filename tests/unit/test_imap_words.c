@@ -9,6 +9,7 @@
 #include "way/imap/name.h"
 #include "way/imap/search.h"
 #include "way/imap/seqset.h"
+#include "way/imap/subject.h"
 #include "way/imap/text.h"
 
 /* ---- sets ---- */
@@ -332,6 +333,45 @@ START_TEST(fetch_table)
 }
 END_TEST
 
+/* ---- base subjects ---- */
+
+static const struct {
+	const char *name, *in, *out;
+	bool is_reply;
+} subjects[] = {
+	{ "plain", "Hello", "HELLO", false },
+	{ "re", "Re: Hello", "HELLO", true },
+	{ "many", "re: FW: Fwd : hello", "HELLO", true },
+	{ "blob", "[list] hello", "HELLO", false },
+	{ "blob is all", "[list]", "[LIST]", false },
+	{ "blob and blank", "[list] ", "[LIST]", false },
+	{ "re with blob", "Re [3]: hello", "HELLO", true },
+	{ "blob before re", "[a] [b]Re: [c] hello", "HELLO", true },
+	{ "fwd at the end", "hello (fwd) (FWD)", "HELLO", true },
+	{ "fwd around", "[Fwd: Re: hello (fwd)]", "HELLO", true },
+	{ "fwd not closed", "[fwd: hello", "[FWD: HELLO", false },
+	{ "blanks", "  a \t\r\n b ", "A B", false },
+	{ "nothing", "", "", false },
+	{ "re alone", "Re:", "", true },
+	{ "no colon", "Re hello", "RE HELLO", false },
+	{ "a word like re", "Red: hello", "RED: HELLO", false },
+	{ "nested brackets", "[a[b]] hello", "[A[B]] HELLO", false },
+	{ "only blobs", "[a][b][c]", "[C]", false },
+	{ "empty fwd", "[fwd:]", "", true },
+};
+
+START_TEST(subject_table)
+{
+	void *ctx = mem_ctx(NULL);
+	bool is_reply;
+	const char *base = imap_subject_base(ctx, subjects[_i].in, &is_reply);
+
+	ck_assert_msg(strcmp(base, subjects[_i].out) == 0, "case '%s': '%s'", subjects[_i].name, base);
+	ck_assert_msg(is_reply == subjects[_i].is_reply, "case '%s': reply %d", subjects[_i].name, is_reply);
+	talloc_free(ctx);
+}
+END_TEST
+
 /* ---- search keys ---- */
 
 static bool has_hello(void *arg, const char *text)
@@ -488,6 +528,7 @@ UNIT_SUITE("imap_words")
 	UNIT_LOOP(time_table, times);
 	UNIT(time_prints_what_it_parses);
 	UNIT_LOOP(field_date_table, fields);
+	UNIT_LOOP(subject_table, subjects);
 	UNIT_LOOP(fetch_table, items);
 	UNIT_LOOP(search_table, searches);
 	UNIT(search_chains_are_bounded);

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/mime/mime.h"
 #include "way/imap/flags.h"
+#include "way/imap/found.h"
 #include "way/imap/name.h"
 #include "way/imap/search.h"
 #include "way/imap/session.h"
@@ -40,20 +41,20 @@ struct batch {
 
 enum { RETURN_MIN = 1, RETURN_MAX = 2, RETURN_ALL = 4, RETURN_COUNT = 8, RETURN_SAVE = 16 };
 
-struct found {
-	uint32_t number, uid;		/* number: what the client asked for */
-	uint64_t modseq;
+/* What SEARCH itself is asked for. */
+struct wish {
+	bool extended;			/* RETURN (...): RFC 4731 */
+	unsigned wants;			/* RETURN_... */
 };
 
 struct search {
-	bool extended;			/* RETURN (...): RFC 4731 */
-	unsigned wants;			/* RETURN_... */
+	struct imap_search who;
 	bool by_modseq;			/* MODSEQ is among the keys */
 	int64_t now_ms;
 	struct imap_walk walk;
 	struct imap_span all;
 	struct imap_key *key;
-	struct found *found;
+	struct imap_found *found;
 	size_t n, size;
 	struct batch *batch;		/* being filled; its own top-level context */
 };
@@ -70,9 +71,9 @@ static void hit(struct imap_session *s, struct search *x, const struct imap_fact
 {
 	if (x->n == x->size) {
 		x->size = x->size ? x->size * 2 : 64;
-		x->found = mem_resize(x, x->found, struct found, x->size);
+		x->found = mem_resize(x, x->found, struct imap_found, x->size);
 	}
-	x->found[x->n++] = (struct found){
+	x->found[x->n++] = (struct imap_found){
 		.number = s->cmd->verb->flags & BY_UID ? f->uid : f->seq, .uid = f->uid, .modseq = f->modseq,
 	};
 }
@@ -165,8 +166,7 @@ static bool no_body(void *arg, const char *text)
 	return false;
 }
 
-/* The header block at the front of a skeleton. */
-static struct bytes header_of(struct bytes skeleton)
+struct bytes imap_header_of(struct bytes skeleton)
 {
 	if (skeleton.len == 0)
 		return skeleton;
@@ -196,7 +196,7 @@ static bool do_message(struct imap_session *s, struct search *x, size_t index)
 		struct content *c = store_content_find(s->imap->store, ctx, m->content);
 
 		f.has_header = true;
-		f.header = c ? header_of(c->skeleton) : bytes_of("", 0);
+		f.header = c ? imap_header_of(c->skeleton) : bytes_of("", 0);
 		if (!c || c->place == PLACE_NONE)
 			f.body = no_body;
 		a = imap_search_eval(x->key, &f);
@@ -211,93 +211,17 @@ static bool do_message(struct imap_session *s, struct search *x, size_t index)
 
 static int by_number(const void *a, const void *b)
 {
-	const struct found *x = (const struct found *)a, *y = (const struct found *)b;
+	const struct imap_found *x = (const struct imap_found *)a, *y = (const struct imap_found *)b;
 
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* Highest mod-sequence of what is told: of all, or of the first and the last (RFC 4731 section 3.2). */
-static uint64_t highest(const struct search *x)
-{
-	uint64_t max = 0;
-	bool ends = x->extended && !(x->wants & (RETURN_ALL | RETURN_COUNT));
-
-	for (size_t i = 0; i < x->n; i++) {
-		if (ends && !(x->wants & RETURN_MIN && i == 0) && !(x->wants & RETURN_MAX && i == x->n - 1))
-			continue;
-		if (x->found[i].modseq > max)
-			max = x->found[i].modseq;
-	}
-	return max;
-}
-
-/* With MIN or MAX alone "$" is that message, else all that was found (RFC 5182 section 2.4). */
-static void save(struct imap_session *s, const struct search *x)
-{
-	struct imap_view *v = s->view;
-	bool ends = x->wants & (RETURN_MIN | RETURN_MAX) && !(x->wants & (RETURN_ALL | RETURN_COUNT));
-
-	TALLOC_FREE(v->saved);
-	v->n_saved = 0;
-	if (x->n == 0)
-		return;
-	v->saved = mem_array(v, uint32_t, x->n);
-	for (size_t i = 0; i < x->n; i++)
-		if (!ends || (x->wants & RETURN_MIN && i == 0) || (x->wants & RETURN_MAX && i == x->n - 1))
-			v->saved[v->n_saved++] = x->found[i].uid;
-}
-
-static void answer_extended(struct imap_session *s, struct search *x)
-{
-	struct buf *out = s->out;
-
-	if (x->wants & RETURN_SAVE)
-		save(s, x);
-	if (x->wants == RETURN_SAVE) {
-		imap_finish(s, "OK Search completed, result saved");
-		return;
-	}
-	buf_adds(out, "* ESEARCH (TAG ");
-	imap_string_print(out, s->cmd->tag, strlen(s->cmd->tag));
-	buf_adds(out, s->cmd->verb->flags & BY_UID ? ") UID" : ")");
-	if (x->wants & RETURN_MIN && x->n > 0)
-		buf_addf(out, " MIN %u", (unsigned)x->found[0].number);
-	if (x->wants & RETURN_MAX && x->n > 0)
-		buf_addf(out, " MAX %u", (unsigned)x->found[x->n - 1].number);
-	if (x->wants & RETURN_COUNT)
-		buf_addf(out, " COUNT %zu", x->n);
-	if (x->wants & RETURN_ALL && x->n > 0) {
-		uint32_t *numbers = mem_array(x, uint32_t, x->n);
-
-		for (size_t i = 0; i < x->n; i++)
-			numbers[i] = x->found[i].number;
-		buf_adds(out, " ALL ");
-		imap_seqset_print(out, numbers, x->n);
-	}
-	if (x->by_modseq && highest(x) > 0)
-		buf_addf(out, " MODSEQ %llu", (unsigned long long)highest(x));
-	buf_adds(out, "\r\n");
-	imap_finish(s, "OK Search completed");
-}
-
-static void answer(struct imap_session *s, struct search *x)
+static void finish_search(struct imap_session *s, struct search *x)
 {
 	/* Hits of workers came later than those of the loop. */
 	if (x->n > 0)
 		qsort(x->found, x->n, sizeof(x->found[0]), by_number);
-	if (x->extended) {
-		answer_extended(s, x);
-		return;
-	}
-	buf_adds(s->out, "* SEARCH");
-	for (size_t i = 0; i < x->n; i++) {
-		buf_adds(s->out, " ");
-		imap_add_number(s->out, x->found[i].number);
-	}
-	if (x->by_modseq && x->n > 0)
-		buf_addf(s->out, " (MODSEQ %llu)", (unsigned long long)highest(x));
-	buf_adds(s->out, "\r\n");
-	imap_finish(s, "OK Search completed");
+	x->who.done(s, x->who.arg, x->found, x->n, x->by_modseq);
 }
 
 static void go_on(struct imap_session *s)
@@ -319,7 +243,7 @@ static void go_on(struct imap_session *s)
 	if (x->batch)
 		submit(s, x);
 	else
-		answer(s, x);
+		finish_search(s, x);
 }
 
 /* Sets and keywords get their meaning in this mailbox. */
@@ -351,8 +275,129 @@ static void bind(void *arg, struct imap_key *k)
 		((struct search *)s->cmd->state)->by_modseq = true;
 }
 
+static bool knows(const char *charset)
+{
+	return strcasecmp(charset, "UTF-8") == 0 || strcasecmp(charset, "US-ASCII") == 0;
+}
+
+void imap_search_run(struct imap_session *s, const struct imap_search *who)
+{
+	struct search *x = mem_zero(s->cmd, struct search);
+	const char *error = NULL;
+
+	talloc_set_destructor(x, drop_batch);
+	s->cmd->state = x;
+	x->who = *who;
+	if (who->charset && !knows(who->charset)) {
+		imap_finish(s, "NO [BADCHARSET (US-ASCII UTF-8)] Charset is not known");
+		return;
+	}
+	x->key = imap_search_parse(x, who->keys, who->n_keys, &error);
+	if (!x->key) {
+		imap_finish(s, "BAD %s", error);
+		return;
+	}
+	x->now_ms = clock_now_ms();
+	imap_search_each(x->key, bind, s);
+	if (x->by_modseq)
+		s->enabled |= ENABLED_CONDSTORE;
+	x->all = (struct imap_span){ 0, s->view->n };
+	x->walk = (struct imap_walk){ .spans = &x->all, .n = 1 };
+	go_on(s);
+}
+
+/* ---- SEARCH ---- */
+
+/* Highest mod-sequence of what is told: of all, or of the first and the last (RFC 4731 section 3.2). */
+static uint64_t highest(const struct wish *w, const struct imap_found *found, size_t n)
+{
+	uint64_t max = 0;
+	bool ends = w->extended && !(w->wants & (RETURN_ALL | RETURN_COUNT));
+
+	for (size_t i = 0; i < n; i++) {
+		if (ends && !(w->wants & RETURN_MIN && i == 0) && !(w->wants & RETURN_MAX && i == n - 1))
+			continue;
+		if (found[i].modseq > max)
+			max = found[i].modseq;
+	}
+	return max;
+}
+
+/* With MIN or MAX alone "$" is that message, else all that was found (RFC 5182 section 2.4). */
+static void save(struct imap_session *s, const struct wish *w, const struct imap_found *found, size_t n)
+{
+	struct imap_view *v = s->view;
+	bool ends = w->wants & (RETURN_MIN | RETURN_MAX) && !(w->wants & (RETURN_ALL | RETURN_COUNT));
+
+	TALLOC_FREE(v->saved);
+	v->n_saved = 0;
+	if (n == 0)
+		return;
+	v->saved = mem_array(v, uint32_t, n);
+	for (size_t i = 0; i < n; i++)
+		if (!ends || (w->wants & RETURN_MIN && i == 0) || (w->wants & RETURN_MAX && i == n - 1))
+			v->saved[v->n_saved++] = found[i].uid;
+}
+
+static void add_all(struct imap_session *s, const struct imap_found *found, size_t n)
+{
+	uint32_t *numbers = mem_array(s->cmd, uint32_t, n);
+
+	for (size_t i = 0; i < n; i++)
+		numbers[i] = found[i].number;
+	buf_adds(s->out, " ALL ");
+	imap_seqset_print(s->out, numbers, n);
+}
+
+static void answer_extended(struct imap_session *s, const struct wish *w, const struct imap_found *found, size_t n,
+    bool by_modseq)
+{
+	struct buf *out = s->out;
+
+	if (w->wants & RETURN_SAVE)
+		save(s, w, found, n);
+	if (w->wants == RETURN_SAVE) {
+		imap_finish(s, "OK Search completed, result saved");
+		return;
+	}
+	buf_adds(out, "* ESEARCH (TAG ");
+	imap_string_print(out, s->cmd->tag, strlen(s->cmd->tag));
+	buf_adds(out, s->cmd->verb->flags & BY_UID ? ") UID" : ")");
+	if (w->wants & RETURN_MIN && n > 0)
+		buf_addf(out, " MIN %u", (unsigned)found[0].number);
+	if (w->wants & RETURN_MAX && n > 0)
+		buf_addf(out, " MAX %u", (unsigned)found[n - 1].number);
+	if (w->wants & RETURN_COUNT)
+		buf_addf(out, " COUNT %zu", n);
+	if (w->wants & RETURN_ALL && n > 0)
+		add_all(s, found, n);
+	if (by_modseq && n > 0)
+		buf_addf(out, " MODSEQ %llu", (unsigned long long)highest(w, found, n));
+	buf_adds(out, "\r\n");
+	imap_finish(s, "OK Search completed");
+}
+
+static void answer(struct imap_session *s, void *arg, struct imap_found *found, size_t n, bool by_modseq)
+{
+	const struct wish *w = (const struct wish *)arg;
+
+	if (w->extended) {
+		answer_extended(s, w, found, n, by_modseq);
+		return;
+	}
+	buf_adds(s->out, "* SEARCH");
+	for (size_t i = 0; i < n; i++) {
+		buf_adds(s->out, " ");
+		imap_add_number(s->out, found[i].number);
+	}
+	if (by_modseq && n > 0)
+		buf_addf(s->out, " (MODSEQ %llu)", (unsigned long long)highest(w, found, n));
+	buf_adds(s->out, "\r\n");
+	imap_finish(s, "OK Search completed");
+}
+
 /* "(MIN MAX)" after RETURN; nothing means ALL. */
-static bool parse_return(struct search *x, const struct imap_arg *list)
+static bool parse_return(struct wish *w, const struct imap_arg *list)
 {
 	static const struct { const char *name; unsigned bit; } options[] = {
 		{ "MIN", RETURN_MIN }, { "MAX", RETURN_MAX }, { "ALL", RETURN_ALL }, { "COUNT", RETURN_COUNT },
@@ -366,56 +411,41 @@ static bool parse_return(struct search *x, const struct imap_arg *list)
 			k++;
 		if (k == n)
 			return false;
-		x->wants |= options[k].bit;
+		w->wants |= options[k].bit;
 	}
-	if (x->wants == 0)
-		x->wants = RETURN_ALL;
-	x->extended = true;
+	if (w->wants == 0)
+		w->wants = RETURN_ALL;
+	w->extended = true;
 	return list->kind == IMAP_LIST;
+}
+
+static bool is_word(const struct imap_arg *args, size_t n, const char *word)
+{
+	return n >= 2 && args[0].kind == IMAP_ATOM && strcasecmp(args[0].text, word) == 0;
 }
 
 void imap_cmd_search(struct imap_session *s, struct imap_cmd *c)
 {
-	struct search *x = mem_zero(c, struct search);
-	const struct imap_arg *args = c->args;
-	size_t n = c->n_args;
-	const char *error = NULL;
+	struct wish *w = mem_zero(c, struct wish);
+	struct imap_search who = { .keys = c->args, .n_keys = c->n_args, .done = answer, .arg = w };
 
-	talloc_set_destructor(x, drop_batch);
-	c->state = x;
-	if (n >= 2 && args[0].kind == IMAP_ATOM && strcasecmp(args[0].text, "RETURN") == 0) {
-		if (!parse_return(x, &args[1])) {
+	if (is_word(who.keys, who.n_keys, "RETURN")) {
+		if (!parse_return(w, &who.keys[1])) {
 			imap_finish(s, "BAD Bad RETURN options");
 			return;
 		}
-		args += 2;
-		n -= 2;
+		who.keys += 2;
+		who.n_keys -= 2;
 	}
-	if (n >= 2 && args[0].kind == IMAP_ATOM && strcasecmp(args[0].text, "CHARSET") == 0) {
-		const char *charset = imap_arg_text(s, &args[1]);
-
-		if (!charset)
+	if (is_word(who.keys, who.n_keys, "CHARSET")) {
+		who.charset = imap_arg_text(s, &who.keys[1]);
+		if (!who.charset)
 			return;
-		if (strcasecmp(charset, "UTF-8") != 0 && strcasecmp(charset, "US-ASCII") != 0) {
-			/* What was to be saved is nothing then (RFC 5182 section 2.1). */
-			if (x->wants & RETURN_SAVE)
-				s->view->n_saved = 0;
-			imap_finish(s, "NO [BADCHARSET (US-ASCII UTF-8)] Charset is not known");
-			return;
-		}
-		args += 2;
-		n -= 2;
+		who.keys += 2;
+		who.n_keys -= 2;
 	}
-	x->key = imap_search_parse(x, args, n, &error);
-	if (!x->key) {
-		imap_finish(s, "BAD %s", error);
-		return;
-	}
-	x->now_ms = clock_now_ms();
-	imap_search_each(x->key, bind, s);
-	if (x->by_modseq)
-		s->enabled |= ENABLED_CONDSTORE;
-	x->all = (struct imap_span){ 0, s->view->n };
-	x->walk = (struct imap_walk){ .spans = &x->all, .n = 1 };
-	go_on(s);
+	/* A search that fails with NO leaves nothing saved (RFC 5182 section 2.1). */
+	if (w->wants & RETURN_SAVE && who.charset && !knows(who.charset))
+		s->view->n_saved = 0;
+	imap_search_run(s, &who);
 }

@@ -8,11 +8,13 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/cmd_fetch.c \
 	src/way/imap/cmd_list.c \
 	src/way/imap/cmd_search.c \
+	src/way/imap/cmd_sort.c \
 	src/way/imap/cmd_store.c \
 	src/way/imap/date.c src/way/imap/date.h \
 	src/way/imap/expunge.h \
 	src/way/imap/fetchatt.c src/way/imap/fetchatt.h \
 	src/way/imap/flags.c src/way/imap/flags.h \
+	src/way/imap/found.h \
 	src/way/imap/imap.h \
 	src/way/imap/name.c src/way/imap/name.h \
 	src/way/imap/parser.c src/way/imap/parser.h \
@@ -20,6 +22,7 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/seqset.c src/way/imap/seqset.h \
 	src/way/imap/server.c \
 	src/way/imap/session.c src/way/imap/session.h \
+	src/way/imap/subject.c src/way/imap/subject.h \
 	src/way/imap/tell.c \
 	src/way/imap/text.c src/way/imap/text.h \
 	src/way/imap/verbs.c \

@@ -241,7 +241,8 @@ static void trace_cmd(const struct imap_session *s, const struct imap_cmd *c)
 	if (!imap_is_traced())
 		return;
 	struct buf *b = buf_new(NULL, 900);
-	bool secret = !c->verb || c->verb->flags & IN_START || c->verb->run == imap_cmd_search;
+	bool secret = !c->verb || c->verb->flags & IN_START || c->verb->run == imap_cmd_search ||
+	    c->verb->run == imap_cmd_sort || c->verb->run == imap_cmd_thread;
 
 	buf_addf(b, "%s %s", c->tag, c->verb ? c->verb->name : "?");
 	for (size_t i = 0; i < c->n_args && !b->overflow; i++) {
@@ -429,7 +430,7 @@ void imap_capability(const struct imap_session *s, struct buf *out)
 		buf_adds(out, may_login ? " AUTH=PLAIN" : " LOGINDISABLED");
 	}
 	buf_adds(out, " IDLE NAMESPACE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE UIDPLUS MOVE UNSELECT INPROGRESS"
-	    " ENABLE CONDSTORE ESEARCH SEARCHRES WITHIN STATUS=SIZE OBJECTID");
+	    " ENABLE CONDSTORE ESEARCH SEARCHRES WITHIN STATUS=SIZE OBJECTID SORT THREAD=ORDEREDSUBJECT");
 	buf_addf(out, " APPENDLIMIT=%llu", (unsigned long long)IMAP_APPEND_MAX);
 }
 

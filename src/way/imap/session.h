@@ -204,6 +204,8 @@ void imap_cmd_store(struct imap_session *, struct imap_cmd *);
 void imap_cmd_copy(struct imap_session *, struct imap_cmd *);
 void imap_cmd_move(struct imap_session *, struct imap_cmd *);
 void imap_cmd_search(struct imap_session *, struct imap_cmd *);
+void imap_cmd_sort(struct imap_session *, struct imap_cmd *);
+void imap_cmd_thread(struct imap_session *, struct imap_cmd *);
 void imap_cmd_append(struct imap_session *, struct imap_cmd *);
 void imap_cmd_idle(struct imap_session *, struct imap_cmd *);
 

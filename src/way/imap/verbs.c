@@ -38,12 +38,16 @@ static const struct imap_verb verbs[] = {
 	{ "COPY",         IN_BOX,                                   2, 2, imap_cmd_copy },
 	{ "MOVE",         IN_BOX | WRITES,                          2, 2, imap_cmd_move },
 	{ "SEARCH",       IN_BOX | KEEPS_NUMBERS,                   1, UINT_MAX, imap_cmd_search },
+	{ "SORT",         IN_BOX | KEEPS_NUMBERS,                   3, UINT_MAX, imap_cmd_sort },
+	{ "THREAD",       IN_BOX | KEEPS_NUMBERS,                   3, UINT_MAX, imap_cmd_thread },
 	{ "UID EXPUNGE",  IN_BOX | WRITES | BY_UID,                 1, 1, imap_cmd_expunge },
 	{ "UID FETCH",    IN_BOX | BY_UID,                          2, UINT_MAX, imap_cmd_fetch },
 	{ "UID STORE",    IN_BOX | WRITES | BY_UID,                 3, UINT_MAX, imap_cmd_store },
 	{ "UID COPY",     IN_BOX | BY_UID,                          2, 2, imap_cmd_copy },
 	{ "UID MOVE",     IN_BOX | WRITES | BY_UID,                 2, 2, imap_cmd_move },
 	{ "UID SEARCH",   IN_BOX | BY_UID,                          1, UINT_MAX, imap_cmd_search },
+	{ "UID SORT",     IN_BOX | BY_UID,                          3, UINT_MAX, imap_cmd_sort },
+	{ "UID THREAD",   IN_BOX | BY_UID,                          3, UINT_MAX, imap_cmd_thread },
 };
 
 const struct imap_verb *imap_verb_find(const char *name)
