@@ -73,14 +73,14 @@ void out_show(struct courier *c, uint64_t letter)
 	struct mailbox *box;
 	uint32_t uid;
 	uint64_t bits = 0;
-	size_t n;
 
 	if (l != NULL && l->outbox_message != 0 &&
 	    store_message_locate(c->parts.store, l->outbox_message, &box, &uid)) {
-		struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, ctx, letter, &n);
+		unsigned states = store_rcpt_states(c->parts.store, letter);
 
-		for (size_t i = 0; i < n; i++)
-			bits |= state_keyword(c, rcpts[i]->state);
+		for (unsigned state = RCPT_ACCEPTED; state <= RCPT_FAILED; state++)
+			if (states & 1u << state)
+				bits |= state_keyword(c, (enum rcpt_state)state);
 		const struct message *m = store_message_find(box, uid);
 
 		if (m->keywords != bits)

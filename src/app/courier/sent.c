@@ -155,15 +155,10 @@ static void letter_finish(struct courier *c, struct letter *l)
 void sent_finish(struct courier *c, struct rcpt *r)
 {
 	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
-	size_t n, n_open = 0;
 
 	r->done = true;
 	store_rcpt_save(c->parts.store, r);
-	struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, r, r->letter, &n);
-
-	for (size_t i = 0; i < n; i++)
-		n_open += !rcpts[i]->done;
-	if (n_open == 0 && !l->done)
+	if (!l->done && store_rcpt_count_open(c->parts.store, l->id) == 0)
 		letter_finish(c, l);
 	else
 		out_show(c, r->letter);

@@ -79,6 +79,9 @@ void store_letter_forget(struct store *, int64_t before_ms);
 struct rcpt *store_rcpt_find(struct store *, const void *ctx, uint64_t id);
 void store_rcpt_save(struct store *, const struct rcpt *);
 struct rcpt **store_rcpt_of_letter(struct store *, const void *ctx, uint64_t letter, size_t *n_out);
+/* Of a letter with many: the states its recipients are in, a bit each; and how many are not done. */
+unsigned store_rcpt_states(struct store *, uint64_t letter);
+size_t store_rcpt_count_open(struct store *, uint64_t letter);
 /* All that share these ns octets. */
 struct rcpt **store_rcpt_of_posting(struct store *, const void *ctx, uint64_t posting, size_t *n_out);
 /* Rows that are not done, in a state, due up to now_ms, at most max, oldest first. */

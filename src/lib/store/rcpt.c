@@ -125,6 +125,21 @@ struct rcpt **store_rcpt_of_letter(struct store *s, const void *ctx, uint64_t le
 	return many(s, ctx, "SELECT " COLUMNS ", id FROM rcpt WHERE letter = ? ORDER BY id", ARGS(I(letter)), n_out);
 }
 
+unsigned store_rcpt_states(struct store *s, uint64_t letter)
+{
+	sqlite3_stmt *q = db_read(s, "SELECT DISTINCT state FROM rcpt WHERE letter = ?", ARGS(I(letter)));
+	unsigned states = 0;
+
+	while (db_next(s, q))
+		states |= 1u << col_int(q, 0);
+	return states;
+}
+
+size_t store_rcpt_count_open(struct store *s, uint64_t letter)
+{
+	return (size_t)db_get_int(s, "SELECT count(*) FROM rcpt WHERE letter = ? AND done = 0", ARGS(I(letter)), 0);
+}
+
 struct rcpt **store_rcpt_of_posting(struct store *s, const void *ctx, uint64_t posting, size_t *n_out)
 {
 	return many(s, ctx, "SELECT " COLUMNS ", id FROM rcpt WHERE posting = ? AND posting <> 0 ORDER BY id",
