@@ -67,6 +67,14 @@ static bool login(void *arg, const char *user, const char *password)
 	return strcmp(user, "user") == 0 && strcmp(password, "pass") == 0;
 }
 
+static bool secret(void *arg, const char *user, struct scram_secret *out)
+{
+	(void)arg;
+	*out = (struct scram_secret){ .rounds = 4096, .salt_len = 4, .salt = "salt" };
+	scram_secret_make(out, "pass");
+	return strcmp(user, "user") == 0;
+}
+
 /* ---- messages ---- */
 
 /* The file's octets as content; kept in inbox/ when here. */
@@ -329,7 +337,7 @@ int main(int argc, char **argv)
 		.tls_mode = has(argc, argv, "--starttls") ? 1 : has(argc, argv, "--tls") ? 2 : 0,
 	};
 	const struct imap_hooks hooks = {
-		.login = login, .pull = pull, .pull_forget = pull_forget, .withdraw = withdraw, .arg = &h,
+		.login = login, .secret = secret, .pull = pull, .pull_forget = pull_forget, .withdraw = withdraw, .arg = &h,
 	};
 
 	if (argc < 2)

@@ -22,6 +22,10 @@ static const struct {
 	    "C3 b AUTHENTICATE LOGIN\nS3 b NO %\n"
 	    "C3 c AUTHENTICATE PLAIN !!\nS3 c BAD %\n"
 	    "C3 d AUTHENTICATE PLAIN YQB1c2VyAHBhc3M=\nS3 d NO [AUTHORIZATIONFAILED] %\n" },
+	{ "scram that does not come to its end",
+	    "O1\nC1 a AUTHENTICATE SCRAM-SHA-256\nS1 + \nC1 bixhPSxuPQ==\nS1 a BAD %\nC1 b AUTHENTICATE SCRAM-SHA-256 biwsbj11c2VyLHI9YWJjZGVm\n"
+	    "S1 + %\nC1 *\nS1 b BAD %\nC1 c AUTHENTICATE SCRAM-SHA-256 biwsbj11c2VyLHI9YWJjZGVm\nS1 + %\nC1 Yz1iaXdz\nS1 c BAD %\n"
+	    "C1 d AUTHENTICATE SCRAM-SHA-256 =\nS1 d BAD %\nC1 e SELECT INBOX\nS1 e BAD Please log in first\n" },
 	{ "a wrong password takes a second, others go on",
 	    "O1\nL2\nC1 a LOGIN user wrong\nC1 b LOGIN user pass\nC2 c NOOP\nS2 c OK %\n"
 	    "S1 a NO [AUTHENTICATIONFAILED] %\nS1 b OK %\n" },

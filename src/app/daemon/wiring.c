@@ -429,7 +429,7 @@ static bool start_imap(struct daemon *d, struct err *e)
 		.bulk_pull = s->imap.bulk_pull, .address = s->address,
 	};
 	struct imap_hooks hooks = {
-		.login = on_login, .pull = on_pull, .pull_forget = on_pull_forget, .withdraw = on_withdraw, .arg = d,
+		.login = on_login, .secret = on_secret, .pull = on_pull, .pull_forget = on_pull_forget, .withdraw = on_withdraw, .arg = d,
 	};
 
 	d->imap = imap_start(d->loop, d->pool, d->store, &imap, &hooks, e);

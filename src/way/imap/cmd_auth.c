@@ -9,9 +9,10 @@
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/scram.h"
 #include "way/imap/session.h"
 
-enum { MAX_FAILURES = 5, FAILURE_MS = 1000, MAX_SASL = 8 * 1024 };
+enum { MAX_FAILURES = 5, FAILURE_MS = 1000, MAX_SASL = 8 * 1024, FAKE_ROUNDS = 10000 };
 
 void imap_cmd_capability(struct imap_session *s, struct imap_cmd *c)
 {
@@ -96,15 +97,16 @@ static void refuse(struct imap_session *s)
 	imap_finish(s, "NO [AUTHENTICATIONFAILED] Wrong user or password");
 }
 
-static void login(struct imap_session *s, const char *user, const char *password)
+static void fail(struct imap_session *s)
 {
-	if (!s->imap->hooks.login(s->imap->hooks.arg, user, password)) {
-		s->failures++;
-		log_info("imap=%llu state=refused tries=%u", (unsigned long long)s->id, s->failures);
-		s->cmd->line = NULL;
-		imap_wait(s, (int64_t)s->failures * FAILURE_MS, refuse);
-		return;
-	}
+	s->failures++;
+	log_info("imap=%llu state=refused tries=%u", (unsigned long long)s->id, s->failures);
+	s->cmd->line = NULL;
+	imap_wait(s, (int64_t)s->failures * FAILURE_MS, refuse);
+}
+
+static void welcome(struct imap_session *s)
+{
 	struct buf *caps = buf_new(s->cmd, KIB(4));
 
 	s->authed = true;
@@ -113,6 +115,14 @@ static void login(struct imap_session *s, const char *user, const char *password
 	log_info("imap=%llu state=login", (unsigned long long)s->id);
 	imap_capability(s, caps);
 	imap_finish(s, "OK [CAPABILITY %s] Logged in", caps->data);
+}
+
+static void login(struct imap_session *s, const char *user, const char *password)
+{
+	if (s->imap->hooks.login(s->imap->hooks.arg, user, password))
+		welcome(s);
+	else
+		fail(s);
 }
 
 static bool is_private(struct imap_session *s)
@@ -140,35 +150,96 @@ void imap_cmd_login(struct imap_session *s, struct imap_cmd *c)
 	talloc_free(user);
 }
 
-/* RFC 4616: [authzid] NUL authcid NUL password */
-static void plain(struct imap_session *s, const char *base64)
+/* ---- AUTHENTICATE ---- */
+
+/* What the client's next message is for. */
+struct sasl {
+	void (*step)(struct imap_session *, struct bytes);
+	struct scram *scram;
+};
+
+static void bad(struct imap_session *s)
 {
-	struct bytes b;
-	const char *end[2];
+	imap_finish(s, "BAD Bad SASL response");
+}
 
-	if (base64_parse(s->cmd, base64, MAX_SASL, &b) < 0)
-		goto bad;
-	const char *p = (const char *)b.data, *stop = p + b.len;
+/* RFC 4616: [authzid] NUL authcid NUL password. b is followed by a NUL; one inside the password would cut it. */
+static void plain(struct imap_session *s, struct bytes b)
+{
+	const char *authzid = (const char *)b.data, *stop = authzid + b.len;
+	const char *authcid = (const char *)memchr(authzid, '\0', b.len);
+	const char *password = authcid ? (const char *)memchr(authcid + 1, '\0', (size_t)(stop - authcid - 1)) : NULL;
 
-	for (unsigned i = 0; i < 2; i++) {
-		end[i] = (const char *)memchr(p, '\0', (size_t)(stop - p));
-		if (!end[i])
-			goto bad;
-		p = end[i] + 1;
-	}
-	/* b is followed by a NUL; one inside the password would cut it. */
-	if (memchr(p, '\0', (size_t)(stop - p)))
-		goto bad;
-	const char *authzid = (const char *)b.data, *authcid = end[0] + 1;
-
-	if (authzid[0] != '\0' && strcmp(authzid, authcid) != 0) {
-		imap_finish(s, "NO [AUTHORIZATIONFAILED] There is one user only");
+	if (!password || memchr(password + 1, '\0', (size_t)(stop - password - 1))) {
+		bad(s);
 		return;
 	}
-	login(s, authcid, p);
-	return;
-bad:
-	imap_finish(s, "BAD Bad SASL response");
+	authcid++;
+	password++;
+	if (authzid[0] != '\0' && strcmp(authzid, authcid) != 0)
+		imap_finish(s, "NO [AUTHORIZATIONFAILED] There is one user only");
+	else
+		login(s, authcid, password);
+}
+
+static void ask(struct imap_session *s, const char *message, void (*step)(struct imap_session *, struct bytes))
+{
+	((struct sasl *)s->cmd->state)->step = step;
+	imap_continue(s, base64_print(s->cmd, bytes_str(message)));
+}
+
+/* The client has seen our proof. */
+static void scram_end(struct imap_session *s, struct bytes b)
+{
+	if (b.len > 0)
+		bad(s);
+	else
+		welcome(s);
+}
+
+static void scram_final(struct imap_session *s, struct bytes b)
+{
+	const char *final;
+
+	switch (scram_take_final(((struct sasl *)s->cmd->state)->scram, b, &final)) {
+	case SCRAM_BAD_MESSAGE:
+		bad(s);
+		break;
+	case SCRAM_WRONG:
+		fail(s);
+		break;
+	case SCRAM_RIGHT:
+		ask(s, final, scram_end);
+		break;
+	}
+}
+
+static void scram_first(struct imap_session *s, struct bytes b)
+{
+	struct sasl *x = (struct sasl *)s->cmd->state;
+	struct scram_secret secret = { 0 };
+
+	x->scram = scram_new(x, NULL);
+	const char *user = scram_take_first(x->scram, b);
+
+	if (!user) {
+		bad(s);
+		return;
+	}
+	if (!s->imap->hooks.secret(s->imap->hooks.arg, user, &secret))
+		scram_secret_fake(&secret, user, FAKE_ROUNDS);
+	ask(s, scram_challenge(x->scram, &secret), scram_final);
+	explicit_bzero(&secret, sizeof(secret));
+}
+
+static void take(struct imap_session *s, const char *base64)
+{
+	struct bytes b;
+
+	if (base64_parse(s->cmd, base64, MAX_SASL, &b) < 0)
+		bad(s);
+	else
+		((struct sasl *)s->cmd->state)->step(s, b);
 }
 
 static void on_response(struct imap_session *s, const char *line, size_t len)
@@ -177,7 +248,7 @@ static void on_response(struct imap_session *s, const char *line, size_t len)
 	if (strcmp(line, "*") == 0)
 		imap_finish(s, "BAD Authentication was cancelled");
 	else
-		plain(s, line);
+		take(s, line);
 }
 
 void imap_cmd_authenticate(struct imap_session *s, struct imap_cmd *c)
@@ -186,19 +257,26 @@ void imap_cmd_authenticate(struct imap_session *s, struct imap_cmd *c)
 
 	if (!mechanism)
 		return;
-	if (strcasecmp(mechanism, "PLAIN") != 0) {
+	struct sasl *x = mem_zero(c, struct sasl);
+
+	c->state = x;
+	if (strcasecmp(mechanism, "PLAIN") == 0)
+		x->step = plain;
+	else if (strcasecmp(mechanism, "SCRAM-SHA-256") == 0 && s->imap->hooks.secret)
+		x->step = scram_first;
+	if (!x->step) {
 		imap_finish(s, "NO [CANNOT] Mechanism is not known");
 		return;
 	}
 	if (!is_private(s))
 		return;
-	if (c->n_args == 2) {
-		const char *first = imap_arg_text(s, &c->args[1]);
-
-		if (first)
-			plain(s, strcmp(first, "=") == 0 ? "" : first);
+	c->line = on_response;
+	if (c->n_args == 1) {
+		imap_continue(s, "");
 		return;
 	}
-	c->line = on_response;
-	imap_continue(s, "");
+	const char *first = imap_arg_text(s, &c->args[1]);
+
+	if (first)
+		take(s, strcmp(first, "=") == 0 ? "" : first);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
+#include "lib/base/scram.h"
 #include "lib/loop/conn.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/pool.h"
@@ -25,6 +26,8 @@ struct imap_settings {
 
 struct imap_hooks {
 	bool (*login)(void *arg, const char *user, const char *password);
+	/* What SCRAM needs to know of the user; false when there is no such user. NULL: SCRAM is not offered. */
+	bool (*secret)(void *arg, const char *user, struct scram_secret *out);
 	/*
 	 * Bring the body of this content here. Ends with imap_pull_done(ticket),
 	 * never from inside. Two pulls of one content are one; 60 s at most.

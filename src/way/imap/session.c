@@ -427,7 +427,7 @@ void imap_capability(const struct imap_session *s, struct buf *out)
 	if (!s->authed) {
 		if (!tls && s->imap->settings.tls && s->imap->settings.tls_mode == 1)
 			buf_adds(out, " STARTTLS");
-		buf_adds(out, may_login ? " AUTH=PLAIN" : " LOGINDISABLED");
+		buf_adds(out, !may_login ? " LOGINDISABLED" : s->imap->hooks.secret ? " AUTH=SCRAM-SHA-256 AUTH=PLAIN" : " AUTH=PLAIN");
 	}
 	buf_adds(out, " IDLE NAMESPACE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE UIDPLUS MOVE UNSELECT INPROGRESS"
 	    " ENABLE CONDSTORE ESEARCH SEARCHRES WITHIN STATUS=SIZE OBJECTID SORT THREAD=ORDEREDSUBJECT");
