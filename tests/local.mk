@@ -33,10 +33,10 @@ bench: all
 	BUILD_DIR=$(abs_builddir) $(srcdir)/tests/bench/run
 
 check-asan:
-	SLOW=4 $(srcdir)/tests/variant build-asan "--enable-sanitizer=address,undefined CFLAGS='-O1 -g'" check check-peers
+	SANITIZER=1 SLOW=4 $(srcdir)/tests/variant build-asan "--enable-sanitizer=address,undefined CFLAGS='-O1 -g'" check check-peers
 
 check-tsan:
-	TSAN_OPTIONS="suppressions=$(abs_srcdir)/tests/tsan.supp $$TSAN_OPTIONS" SLOW=5 $(srcdir)/tests/variant build-tsan "--enable-sanitizer=thread CFLAGS='-O1 -g'" check check-peers
+	TSAN_OPTIONS="suppressions=$(abs_srcdir)/tests/tsan.supp $$TSAN_OPTIONS" SANITIZER=1 SLOW=5 $(srcdir)/tests/variant build-tsan "--enable-sanitizer=thread CFLAGS='-O1 -g'" check check-peers
 
 check-fuzz:
 	$(srcdir)/tests/variant build-fuzz "--enable-fuzz --enable-sanitizer=address,undefined CC=clang CFLAGS='-O1 -g'" run-fuzz
