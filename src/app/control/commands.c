@@ -55,7 +55,7 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	struct letter_counts n = store_letter_count(c->parts.store);
 
 	(void)args;
-	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:{s:i, s:i}, s:I, s:I, s:[]}",
+	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:{s:i, s:i}, s:I, s:I, s:I, s:[]}",
 	    "address", c->parts.address,
 	    "fingerprint", c->parts.fpr,
 	    "version", PACKAGE_VERSION,
@@ -65,6 +65,7 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	    "replicas", "messages", 0, "bytes", 0,
 	    "spool", (json_int_t)n.spool,
 	    "unpulled", (json_int_t)store_notice_count_unpulled(c->parts.store),
+	    "longest_turn_ms", (json_int_t)loop_longest_ms(c->parts.loop),
 	    "groups"));
 }
 

@@ -131,6 +131,7 @@ void show_status(const json_t *r)
 	show_place("outbox", json_object_get(r, "outbox"));
 	show_place("replicas", json_object_get(r, "replicas"));
 	line("%-13s%lld message%s whose body is not here", "unpulled", unpulled, plural(unpulled));
+	line("%-13s%lld ms", "longest turn", number_of(r, "longest_turn_ms"));
 	json_array_foreach(json_object_get(r, "groups"), i, group)
 		show_group(group);
 }

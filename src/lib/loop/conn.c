@@ -367,7 +367,7 @@ static void destroy(struct conn *c)
 
 static void step(struct conn *c)
 {
-	loop_begin(c->loop);
+	loop_begin(c->loop, "a connection");
 	if (c->ended || c->freed)
 		return;
 	c->depth++;

@@ -5,9 +5,12 @@
  * What a hook starts (a timer of 0 ms, a post, output) is ready at once for
  * libevent, so the next turn does not sleep.
  */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -17,7 +20,17 @@
 #include "lib/loop/loop.h"
 #include "lib/loop/private.h"
 
-enum { GATHER_MS = 4 };
+enum { GATHER_MS = 4, ASK_MS = 1000 };
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SLOW
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(IS_SLOW)
+enum { BLOCKED_MS = 2000 };
+#else
+enum { BLOCKED_MS = 50 };
+#endif
 
 struct hook {
 	STAILQ_ENTRY(hook) next;
@@ -35,7 +48,15 @@ struct loop {
 	bool stop;
 	bool ran;		/* something, since it was cleared */
 	int64_t begin_ms;	/* of this turn; 0: nothing has run yet */
-	int64_t longest_ms;
+	int64_t longest_ms, ever_ms;
+	struct watchdog {
+		const char *what;	/* runs since begin_ms */
+		int64_t begin_ms;
+		const char *worst;	/* of this turn */
+		int64_t worst_ms;
+		int fd;			/* how long we were kept from the processor */
+		int64_t kept_ms, asked_ms;
+	} dog;
 };
 
 struct timer {
@@ -83,6 +104,7 @@ struct loop *loop_new(struct err *e)
 	struct loop *l = mem_zero(NULL, struct loop);
 
 	l->base = base;
+	l->dog.fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	STAILQ_INIT(&l->turn_hooks);
 	STAILQ_INIT(&l->signal_hooks);
 	return l;
@@ -99,6 +121,8 @@ void loop_free(struct loop **lp)
 	STAILQ_FOREACH(h, &l->signal_hooks, next)
 		event_free(h->event);
 	event_base_free(l->base);
+	if (l->dog.fd >= 0)
+		close(l->dog.fd);
 	talloc_free(l);
 }
 
@@ -107,11 +131,64 @@ struct event_base *loop_base(struct loop *l)
 	return l->base;
 }
 
-void loop_begin(struct loop *l)
+/* Whatever runs now began now, and what ran before has ended. */
+static void mark(struct watchdog *dog, const char *what)
+{
+	int64_t now = clock_mono_ms();
+
+	if (dog->what != NULL && now - dog->begin_ms > dog->worst_ms) {
+		dog->worst_ms = now - dog->begin_ms;
+		dog->worst = dog->what;
+	}
+	dog->what = what;
+	dog->begin_ms = now;
+}
+
+void loop_begin(struct loop *l, const char *what)
 {
 	l->ran = true;
+	mark(&l->dog, what);
 	if (l->begin_ms == 0)
-		l->begin_ms = clock_mono_ms();
+		l->begin_ms = l->dog.begin_ms;
+}
+
+/* A busy machine lets us wait for the processor: that is not our doing. Asked seldom; what it says is never too little. */
+static int64_t kept_ms(struct watchdog *dog)
+{
+	char text[96] = "";
+	long long kept_ns = 0;
+
+	if (dog->fd >= 0 && pread(dog->fd, text, sizeof(text) - 1, 0) > 0)
+		sscanf(text, "%*s %lld", &kept_ns);
+	int64_t more = kept_ns / 1000000 - dog->kept_ms;
+
+	dog->kept_ms += more;
+	dog->asked_ms = clock_mono_ms();
+	return more;
+}
+
+static void end_turn(struct loop *l)
+{
+	struct watchdog *dog = &l->dog;
+
+	if (l->begin_ms == 0)
+		return;
+	mark(dog, NULL);
+	int64_t ms = dog->begin_ms - l->begin_ms;
+
+	if (ms > BLOCKED_MS)
+		ms -= kept_ms(dog);
+	if (ms > BLOCKED_MS)
+		log_warn("loop=blocked ms=%lld worst=\"%s\" of_it=%lld", (long long)ms, dog->worst, (long long)dog->worst_ms);
+	if (ms > l->longest_ms)
+		l->longest_ms = ms;
+	if (ms > l->ever_ms)
+		l->ever_ms = ms;
+	if (dog->begin_ms - dog->asked_ms > ASK_MS)
+		kept_ms(dog);
+	l->begin_ms = 0;
+	dog->worst_ms = 0;
+	dog->worst = "";
 }
 
 /* What became ready meanwhile belongs to the same turn: under load many share what the hooks do once. */
@@ -130,15 +207,12 @@ static void turn(struct loop *l)
 
 	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
 	gather(l);
-	STAILQ_FOREACH(h, &l->turn_hooks, next)
+	STAILQ_FOREACH(h, &l->turn_hooks, next) {
+		if (l->begin_ms != 0)
+			mark(&l->dog, "the end of the turn");
 		h->cb(h->arg);
-	if (l->begin_ms != 0) {
-		int64_t ms = clock_mono_ms() - l->begin_ms;
-
-		if (ms > l->longest_ms)
-			l->longest_ms = ms;
-		l->begin_ms = 0;
 	}
+	end_turn(l);
 }
 
 void loop_run(struct loop *l)
@@ -159,6 +233,11 @@ int64_t loop_take_longest_ms(struct loop *l)
 
 	l->longest_ms = 0;
 	return ms;
+}
+
+int64_t loop_longest_ms(const struct loop *l)
+{
+	return l->ever_ms;
 }
 
 static struct hook *add_hook(struct loop *l, struct hook_list *list, void (*cb)(void *arg), void *arg)
@@ -183,7 +262,7 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 
 	(void)signo;
 	(void)what;
-	loop_begin(h->loop);
+	loop_begin(h->loop, "a signal");
 	h->cb(h->arg);
 }
 
@@ -201,7 +280,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	loop_begin(t->loop);
+	loop_begin(t->loop, "a timer");
 	t->cb(t->arg);		/* may free t */
 }
 
@@ -252,7 +331,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	struct watch *w = arg;
 	unsigned events = (what & EV_READ ? WATCH_READ : 0u) | (what & EV_WRITE ? WATCH_WRITE : 0u);
 
-	loop_begin(w->loop);
+	loop_begin(w->loop, "a post or descriptor");
 	w->cb(w->arg, (int)fd, events);		/* may free w */
 }
 

@@ -22,8 +22,10 @@ void loop_stop(struct loop *);
 void loop_on_signal(struct loop *, int signo, void (*cb)(void *arg), void *arg);
 /* cb runs at the end of every turn that ran anything, before the loop sleeps. */
 void loop_on_turn(struct loop *, void (*cb)(void *arg), void *arg);
-/* The longest turn since the last call, in milliseconds. */
+/* The longest turn since the last call, in milliseconds, without what the machine kept us waiting for a processor. */
 int64_t loop_take_longest_ms(struct loop *);
+/* The longest ever. */
+int64_t loop_longest_ms(const struct loop *);
 
 /* One-shot timers on the monotonic clock. Setting again moves it; ms 0 is the next turn. */
 struct timer;

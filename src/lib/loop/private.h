@@ -15,7 +15,7 @@ struct tls;
 
 struct event_base *loop_base(struct loop *);
 /* Something runs: the turn is measured from the first of these. */
-void loop_begin(struct loop *);
+void loop_begin(struct loop *, const char *what);
 
 /* A new server side, or NULL. */
 SSL *tls_accept(struct tls *);
