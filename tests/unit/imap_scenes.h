@@ -235,6 +235,13 @@ static const struct {
 	    "C1 i UID THREAD ORDEREDSUBJECT US-ASCII FROM nobody\nS1 * THREAD\nS1 i OK %\n"
 	    "C1 j SORT (FOO) UTF-8 ALL\nS1 j BAD %\nC1 k SORT (REVERSE) UTF-8 ALL\nS1 k BAD %\nC1 l SORT () UTF-8 ALL\nS1 l BAD %\n"
 	    "C1 m SORT (DATE) X-FOO ALL\nS1 m NO [BADCHARSET %\nC1 n THREAD FOO UTF-8 ALL\nS1 n BAD %\nC1 o SORT (DATE) UTF-8\nS1 o BAD %\n" },
+	{ "threads by references",
+	    "L1 INBOX\n"
+	    "C1 m1 APPEND INBOX {71+}\nC1 Subject: x\nC1 Message-ID: <a@x>\nC1 Date: Wed, 2 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m1 OK %\n"
+	    "C1 m2 APPEND INBOX {116+}\nC1 Subject: Re: x\nC1 Message-ID: <b@x>\nC1 In-Reply-To: Ann's of today <a@x> <q@x>\nC1 Date: Thu, 3 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m2 OK %\n"
+	    "C1 m3 APPEND INBOX {102+}\nC1 Subject: other\nC1 Message-ID: <c@x>\nC1 References: <a@x>\nC1  <z@x>\nC1 Date: Thu, 3 Feb 1994 09:00:00 +0000\nC1 \nC1 \nD1 m3 OK %\n"
+	    "C1 a THREAD REFERENCES UTF-8 ALL\nS1 * THREAD (1 (3)(2))\nS1 a OK %\n"
+	    "C1 b UID THREAD REFERENCES UTF-8 2:3\nS1 * THREAD ((3)(2))\nS1 b OK %\nC1 c THREAD REFERENCES UTF-8 9\nS1 * THREAD\nS1 c OK %\n" },
 	{ "outbox",
 	    "H deliver Outbox MSG\nH deliver Outbox MSG\nH withdraw reject\nL1 Outbox\n"
 	    "C1 a STORE 1 +FLAGS.SILENT \\Deleted\nS1 a OK %\nC1 b EXPUNGE\nS1 b NO [CANNOT] bob@home has it already\n"

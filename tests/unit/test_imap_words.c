@@ -11,6 +11,7 @@
 #include "way/imap/seqset.h"
 #include "way/imap/subject.h"
 #include "way/imap/text.h"
+#include "way/imap/thread.h"
 
 /* ---- sets ---- */
 
@@ -372,6 +373,95 @@ START_TEST(subject_table)
 }
 END_TEST
 
+/* ---- threads ---- */
+
+static const struct {
+	const char *name;
+	/* A line per message: number, date, id, References, base subject; "re:" before it makes it a reply, "-" is none. */
+	const char *in, *out;
+} threads[] = {
+	{ "nothing", "", "" },
+	{ "one", "1 1 a - x", "(1)" },
+	{ "reply", "1 1 a - x\n2 2 b <a> re:x", "(1 2)" },
+	{ "reply comes first", "1 2 b <a> re:x\n2 1 a - x", "(2 1)" },
+	{ "chain", "1 1 a - x\n2 2 b <a> re:x\n3 3 c <a><b> re:x\n4 4 d <b><c> re:x", "(1 2 3 4)" },
+	{ "siblings", "3 1 a - x\n1 3 b <a> re:x\n2 2 c <a> re:x", "(3 (2)(1))" },
+	{ "as in the RFC", "3 1 a - x\n6 2 b <a> re:x\n4 3 c <b> re:x\n23 4 d <c> re:x\n44 5 e <b> re:x\n7 6 f <e> re:x\n96 7 g <f> re:x",
+	    "(3 6 (4 23)(44 7 96))" },
+	{ "parent is missing", "1 1 b <a> -\n2 2 c <a> -", "((1)(2))" },
+	{ "parent of one is missing", "1 1 b <a> -", "(1)" },
+	{ "one is missing between", "1 1 a - -\n2 2 c <a><b> -", "(1 2)" },
+	{ "two missing levels", "1 1 c <a><b> -\n2 2 d <a><b> -\n3 3 e <a> -", "((1)(2)(3))" },
+	{ "a dummy is as old as its first child", "1 5 a - -\n2 4 c <b> -\n3 6 d <b> -", "((2)(3))(1)" },
+	{ "subject of a dummy", "1 1 b <a> s\n2 2 c <a> s\n3 3 z - re:s", "((1)(2)(3))" },
+	{ "reply by subject", "1 1 a - s\n2 2 b - re:s", "(1 2)" },
+	{ "reply is older", "1 1 a - re:s\n2 2 b - s", "(2 1)" },
+	{ "same subject, no reply", "1 1 a - s\n2 2 b - s\n3 3 c - s", "((1)(2)(3))" },
+	{ "two dummies of one subject", "1 1 b <a> s\n2 2 c <a> s\n3 3 e <d> re:s\n4 4 f <d> re:s", "((1)(2)(3)(4))" },
+	{ "no subject merges nothing", "1 1 a - -\n2 2 b - -", "(1)(2)" },
+	{ "same id twice", "1 1 a - x\n2 2 a - y", "(1)(2)" },
+	{ "loop", "1 1 a <b> x\n2 2 b <a> x", "(2 1)" },
+	{ "itself", "1 1 a <a> x", "(1)" },
+	{ "loop in references", "1 1 c <a><b><a> x\n2 2 a <c> y", "(2 1)" },
+	{ "no ids", "1 2 - - x\n2 1 - - y", "(2)(1)" },
+	{ "parent changes", "1 1 c <a><b> -\n2 2 b <x> -\n3 3 a - -", "(2 1)(3)" },
+};
+
+static size_t read_threads(void *ctx, const char *in, struct imap_thread_message *out)
+{
+	size_t n = 0;
+	char *save = NULL, *text = mem_strdup(ctx, in);
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char id[16], refs[64], subject[16];
+		struct imap_thread_message *m = &out[n++];
+		long long date;
+
+		ck_assert_int_eq(sscanf(line, "%u %lld %15s %63s %15s", &m->number, &date, id, refs, subject), 5);
+		m->date = date;
+		m->id = strcmp(id, "-") == 0 ? NULL : mem_strdup(ctx, id);
+		m->refs = imap_thread_ids(ctx, refs, 8, &m->n_refs);
+		m->is_reply = strncmp(subject, "re:", 3) == 0;
+		m->subject = strcmp(subject, "-") == 0 ? "" : mem_strdup(ctx, subject + (m->is_reply ? 3 : 0));
+	}
+	return n;
+}
+
+START_TEST(thread_table)
+{
+	void *ctx = mem_ctx(NULL);
+	struct imap_thread_message messages[16] = { 0 };
+	struct buf *out = buf_new(ctx, KIB(4));
+	size_t n = read_threads(ctx, threads[_i].in, messages);
+
+	buf_adds(out, "");
+	imap_thread_print(out, messages, n);
+	ck_assert_msg(strcmp(out->len ? out->data : "", threads[_i].out) == 0, "case '%s': '%s'", threads[_i].name, out->data);
+	talloc_free(ctx);
+}
+END_TEST
+
+START_TEST(threads_may_be_deep)
+{
+	enum { DEPTH = 30000 };
+	void *ctx = mem_ctx(NULL);
+	struct imap_thread_message *messages = mem_array(ctx, struct imap_thread_message, DEPTH);
+	struct buf *out = buf_new(ctx, MIB(4));
+
+	for (unsigned i = 0; i < DEPTH; i++) {
+		messages[i] = (struct imap_thread_message){ .number = i + 1, .date = i, .subject = "" };
+		messages[i].id = mem_printf(ctx, "%u", i);
+		/* Every second one is a leaf beside the chain. */
+		messages[i].refs = imap_thread_ids(ctx, mem_printf(ctx, "<%u>", i & 1 ? i - 1 : i - 2), 8, &messages[i].n_refs);
+		messages[i].n_refs = i > 0;
+	}
+	imap_thread_print(out, messages, DEPTH);
+	ck_assert_int_eq(strncmp(out->data, "(1 (2)(3 (4)(5 (6)(7 ", 21), 0);
+	ck_assert_int_eq(out->data[out->len - 1], ')');
+	talloc_free(ctx);
+}
+END_TEST
+
 /* ---- search keys ---- */
 
 static bool has_hello(void *arg, const char *text)
@@ -529,6 +619,8 @@ UNIT_SUITE("imap_words")
 	UNIT(time_prints_what_it_parses);
 	UNIT_LOOP(field_date_table, fields);
 	UNIT_LOOP(subject_table, subjects);
+	UNIT_LOOP(thread_table, threads);
+	UNIT(threads_may_be_deep);
 	UNIT_LOOP(fetch_table, items);
 	UNIT_LOOP(search_table, searches);
 	UNIT(search_chains_are_bounded);

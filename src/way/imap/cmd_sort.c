@@ -13,6 +13,9 @@
 #include "lib/store/mailbox.h"
 #include "way/imap/found.h"
 #include "way/imap/subject.h"
+#include "way/imap/thread.h"
+
+enum { REFS_MAX = 1000 };
 
 enum sort_by { BY_ARRIVAL, BY_CC, BY_DATE, BY_FROM, BY_SIZE, BY_SUBJECT, BY_TO, N_SORT };
 
@@ -36,9 +39,10 @@ struct sort {
 	void (*answer)(struct imap_session *, struct sort *);
 	struct imap_found *found;
 	size_t n, at;
-	bool by_modseq;
+	bool by_modseq, threads;
 	struct row *rows;
 	size_t n_rows;
+	struct imap_thread_message *messages;	/* one per row, for THREAD=REFERENCES; else NULL */
 };
 
 /* ---- rows ---- */
@@ -60,11 +64,10 @@ static const char *mailbox_of(struct sort *x, struct bytes header, const char *f
 	return folded;
 }
 
-static const char *subject_of(struct sort *x, struct bytes header)
+static const char *subject_of(struct sort *x, struct bytes header, bool *is_reply)
 {
-	bool is_reply;
 	char *subject = header_get_decoded(NULL, header, "Subject");
-	const char *base = imap_subject_base(x, subject ? subject : "", &is_reply);
+	const char *base = imap_subject_base(x, subject ? subject : "", is_reply);
 
 	talloc_free(subject);
 	return base;
@@ -82,6 +85,29 @@ static int64_t date_of(struct bytes header, int64_t internal_ms)
 	return date;
 }
 
+static const char **ids_of(struct sort *x, struct bytes header, const char *field, size_t max, size_t *n_out)
+{
+	char *value = header_get(NULL, header, field);
+	const char **ids = imap_thread_ids(x, value ? value : "", max, n_out);
+
+	talloc_free(value);
+	return ids;
+}
+
+/* Without References the first id of In-Reply-To counts. */
+static void read_references(struct sort *x, struct bytes header, struct imap_thread_message *t)
+{
+	size_t n;
+	const char **ids = ids_of(x, header, "Message-ID", 1, &n);
+
+	t->id = n > 0 ? ids[0] : NULL;
+	t->refs = ids_of(x, header, "References", REFS_MAX, &t->n_refs);
+	if (t->n_refs == 0) {
+		t->refs = ids_of(x, header, "In-Reply-To", REFS_MAX, &t->n_refs);
+		t->n_refs = t->n_refs > 0;
+	}
+}
+
 static void read_header(struct imap_session *s, struct sort *x, struct row *r, const struct message *m)
 {
 	static const struct { enum sort_by by; const char *field; } addresses[] = {
@@ -94,10 +120,20 @@ static void read_header(struct imap_session *s, struct sort *x, struct row *r, c
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
 		if (x->wants & 1U << addresses[i].by)
 			r->texts[addresses[i].by] = mailbox_of(x, header, addresses[i].field);
+	bool is_reply = false;
+
 	if (x->wants & 1U << BY_SUBJECT)
-		r->texts[BY_SUBJECT] = subject_of(x, header);
+		r->texts[BY_SUBJECT] = subject_of(x, header, &is_reply);
 	if (x->wants & 1U << BY_DATE)
 		r->ints[BY_DATE] = date_of(header, m->internal_ms);
+	if (x->messages) {
+		struct imap_thread_message *t = &x->messages[r - x->rows];
+
+		*t = (struct imap_thread_message){
+			.number = r->number, .date = r->ints[BY_DATE], .subject = r->texts[BY_SUBJECT], .is_reply = is_reply,
+		};
+		read_references(x, header, t);
+	}
 	talloc_free(ctx);
 }
 
@@ -137,6 +173,8 @@ static void on_found(struct imap_session *s, void *arg, struct imap_found *found
 	x->n = n;
 	x->by_modseq = by_modseq;
 	x->rows = mem_array(x, struct row, n + 1);
+	if (x->threads)
+		x->messages = mem_array(x, struct imap_thread_message, n + 1);
 	gather(s);
 }
 
@@ -281,16 +319,28 @@ static void answer_subjects(struct imap_session *s, struct sort *x)
 	imap_finish(s, "OK Thread completed");
 }
 
+static void answer_references(struct imap_session *s, struct sort *x)
+{
+	buf_adds(s->out, x->n_rows > 0 ? "* THREAD " : "* THREAD");
+	imap_thread_print(s->out, x->messages, x->n_rows);
+	buf_adds(s->out, "\r\n");
+	imap_finish(s, "OK Thread completed");
+}
+
 void imap_cmd_thread(struct imap_session *s, struct imap_cmd *c)
 {
 	static struct criterion criteria[] = { { BY_SUBJECT, false }, { BY_DATE, false } };
 	struct sort *x = mem_zero(c, struct sort);
 
-	if (c->args[0].kind != IMAP_ATOM || strcasecmp(c->args[0].text, "ORDEREDSUBJECT") != 0) {
+	if (c->args[0].kind == IMAP_ATOM && strcasecmp(c->args[0].text, "ORDEREDSUBJECT") == 0) {
+		x->answer = answer_subjects;
+	} else if (c->args[0].kind == IMAP_ATOM && strcasecmp(c->args[0].text, "REFERENCES") == 0) {
+		x->answer = answer_references;
+		x->threads = true;
+	} else {
 		imap_finish(s, "BAD Threading algorithm is not known");
 		return;
 	}
-	x->answer = answer_subjects;
 	x->criteria = criteria;
 	x->n_criteria = 2;
 	x->wants = 1U << BY_SUBJECT | 1U << BY_DATE;

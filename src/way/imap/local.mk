@@ -25,6 +25,7 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/subject.c src/way/imap/subject.h \
 	src/way/imap/tell.c \
 	src/way/imap/text.c src/way/imap/text.h \
+	src/way/imap/thread.c src/way/imap/thread.h \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
 EXTRA_DIST += src/way/imap/README
