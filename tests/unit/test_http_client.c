@@ -110,6 +110,10 @@ struct end {
 	bool in_call;
 	uint64_t octets, streamed, wrong;
 	uint64_t stop_at;
+	uint64_t hold_at, hold_step;	/* octets; 0: no hold */
+	int64_t hold_ms;
+	unsigned n_holds;
+	struct timer *resume;
 	char body[200], text[256], etag[64];
 	struct http_transfer *transfer, *victim;
 	struct end *next;		/* begun in done() */
@@ -240,10 +244,15 @@ START_TEST(post_body)
 }
 END_TEST
 
-static int on_part(void *arg, struct bytes b)
+static enum http_taken on_part(void *arg, struct bytes b)
 {
 	struct end *e = arg;
 
+	if (e->hold_at && e->streamed >= e->hold_at) {
+		e->n_holds++;
+		timer_set(e->resume, e->hold_ms);
+		return HTTP_HOLD;
+	}
 	for (size_t i = 0; i < b.len; i++)
 		e->wrong += (char)b.data[i] != byte_at(e->streamed + i);
 	e->streamed += b.len;
@@ -257,7 +266,18 @@ static int on_part(void *arg, struct bytes b)
 
 		begin(client, e->inner, &call);
 	}
-	return e->stop_at && e->streamed >= e->stop_at ? -1 : 0;
+	return e->stop_at && e->streamed >= e->stop_at ? HTTP_STOP : HTTP_TAKEN;
+}
+
+/* Takes a little more, then holds again. */
+static void on_resume(void *arg)
+{
+	struct end *e = arg;
+
+	e->hold_at = e->hold_step ? e->streamed + e->hold_step : 0;
+	e->in_call = true;
+	http_transfer_resume(e->transfer);
+	e->in_call = false;
 }
 
 START_TEST(streamed)
@@ -320,6 +340,76 @@ START_TEST(stopped_by_us)
 	ck_assert_uint_eq(e.status, 0);
 	ck_assert_str_eq(e.text, "stopped");
 	ck_assert_uint_eq(e.n_parts, 1);
+}
+END_TEST
+
+/* Nothing is lost or comes twice, whatever the rhythm; and what is held is not a silence of the other side. */
+static const struct { const char *name; uint64_t at, step; int64_t ms, quiet_ms; } hold_cases[] = {
+	{ "once", 1, 0, 0, PATIENCE_MS },
+	{ "in the middle", BIG / 2, 0, 0, PATIENCE_MS },
+	{ "again and again", 1, BIG / 50, 0, PATIENCE_MS },
+	{ "longer than the other side may be quiet", BIG / 2, 0, 600, 200 },
+};
+
+START_TEST(held)
+{
+	struct end e = { .hold_at = hold_cases[_i].at, .hold_step = hold_cases[_i].step, .hold_ms = hold_cases[_i].ms };
+	struct http_call call = call_of(&e, "/file");
+
+	e.resume = timer_new(loop, on_resume, &e);
+	call.on_octets = on_part;
+	call.quiet_ms = hold_cases[_i].quiet_ms;
+	run(client, &e, &call);
+	ck_assert_msg(e.status == 200, "case '%s': %s", hold_cases[_i].name, e.text);
+	ck_assert_uint_ge(e.n_holds, hold_cases[_i].step ? 20 : 1);
+	ck_assert_uint_eq(e.streamed, BIG);
+	ck_assert_uint_eq(e.octets, BIG);
+	ck_assert_uint_eq(e.wrong, 0);
+	timer_free(&e.resume);
+}
+END_TEST
+
+START_TEST(stopped_when_resumed)
+{
+	struct end e = { .hold_at = 100000, .stop_at = 100001 };
+	struct http_call call = call_of(&e, "/file");
+
+	e.resume = timer_new(loop, on_resume, &e);
+	call.on_octets = on_part;
+	run(client, &e, &call);
+	ck_assert_uint_eq(e.status, 0);
+	ck_assert_str_eq(e.text, "stopped");
+	timer_free(&e.resume);
+}
+END_TEST
+
+/* Others go on, and a held one may be freed. */
+START_TEST(freed_while_held)
+{
+	struct end e = { .hold_at = 1, .hold_ms = 60000 }, other = { 0 };
+	struct http_call call = call_of(&e, "/file");
+
+	e.resume = timer_new(loop, on_resume, &e);
+	call.on_octets = on_part;
+	begin(client, &e, &call);
+	while (e.n_holds == 0) {
+		n_awaited--;
+		other = (struct end){ 0 };
+		call = call_of(&other, "/text");
+		run(client, &other, &call);
+		n_awaited++;
+	}
+	call = call_of(&other, "/file");
+	other = (struct end){ 0 };
+	call.on_octets = on_part;
+	n_awaited--;
+	run(client, &other, &call);
+	ck_assert_uint_eq(other.octets, BIG);
+	ck_assert_uint_eq(e.n_done, 0);
+	http_transfer_free(&e.transfer);
+	http_client_free(&client);
+	ck_assert_uint_eq(e.n_done, 0);
+	timer_free(&e.resume);
 }
 END_TEST
 
@@ -666,6 +756,9 @@ UNIT_SUITE("http_client")
 	UNIT(refusal_is_not_streamed);
 	UNIT(more_than_max);
 	UNIT(stopped_by_us);
+	UNIT_LOOP(held, hold_cases);
+	UNIT(stopped_when_resumed);
+	UNIT(freed_while_held);
 	UNIT(refused);
 	UNIT_LOOP(url_table, url_cases);
 	UNIT(private_addresses);

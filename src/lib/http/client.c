@@ -217,3 +217,16 @@ void http_transfer_free(struct http_transfer **tp)
 	else
 		transfer_drop(t);
 }
+
+void http_transfer_resume(struct http_transfer *t)
+{
+	struct http_client *c = t->client;
+
+	assert(!c->in_curl);
+	if (!t->held || t->ending)
+		return;
+	c->in_curl = true;
+	transfer_resume(t);
+	c->in_curl = false;
+	sweep(c);
+}

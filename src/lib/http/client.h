@@ -38,6 +38,13 @@ struct http_reply {
 	uint64_t octets;		/* of body, streamed or not */
 };
 
+/* What became of streamed octets. */
+enum http_taken {
+	HTTP_TAKEN,
+	HTTP_HOLD,			/* not taken: they come again after http_transfer_resume() */
+	HTTP_STOP,			/* no more: ends the transfer */
+};
+
 struct http_call {
 	const char *method;		/* "GET", "HEAD", "POST", "PUT" */
 	const char *url;		/* base and path in one */
@@ -45,11 +52,12 @@ struct http_call {
 	struct bytes body;		/* POST; copied */
 	const char *range;		/* "0-1048575" or NULL */
 	uint64_t max;			/* octets of the answer's body; more ends it */
-	int64_t quiet_ms;		/* no octet for so long ends it, the wait for a connection counts; 0: no bound */
+	/* No octet for so long ends it, the wait for a connection counts, a hold does not; 0: no bound. */
+	int64_t quiet_ms;
 	int64_t total_ms;		/* 0: no bound */
 	bool friend_address;		/* private addresses are fine (fellow member, ourselves) */
-	/* Streamed answer (status 200 or 206 only): -1 ends it. NULL: collected into body. */
-	int (*on_octets)(void *arg, struct bytes);
+	/* Streamed answer (status 200 or 206 only). NULL: collected into body. */
+	enum http_taken (*on_octets)(void *arg, struct bytes);
 	void (*done)(void *arg, const struct http_reply *);
 	void *arg;
 };
@@ -59,5 +67,7 @@ struct http_transfer;
 struct http_transfer *http_call(struct http_client *, const struct http_call *);
 /* Before done(): ends it, nothing is called any more. done() ends it by itself and frees it afterwards. */
 void http_transfer_free(struct http_transfer **);
+/* After HTTP_HOLD, else nothing happens; not from inside an on_octets(). on_octets() runs inside, done() does not. */
+void http_transfer_resume(struct http_transfer *);
 
 #endif

@@ -32,6 +32,8 @@ struct http_transfer {
 	bool attached;				/* the multi handle has it */
 	bool gone;				/* freed by its owner while libcurl was running */
 	bool ending;				/* in done() */
+	bool held;				/* its owner takes no octets for now */
+	CURLcode broken;			/* what a resume met; the timer ends it */
 	int64_t begin_ms, last_ms;		/* last octet, either way */
 	curl_off_t n_up;			/* octets sent, when last looked at */
 	size_t n_header;
@@ -49,6 +51,8 @@ struct http_transfer *transfer_new(struct http_client *, const struct http_call 
 void transfer_attach(struct http_transfer *);
 /* Not from inside libcurl: takes it from the multi handle and frees it, done() is not called. */
 void transfer_drop(struct http_transfer *);
+/* Not from inside libcurl, with in_curl set: what it held comes again, and more. */
+void transfer_resume(struct http_transfer *);
 /* Not from inside libcurl: result to done(), then drop. */
 void transfer_end(struct http_transfer *, CURLcode);
 

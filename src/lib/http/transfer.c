@@ -92,6 +92,26 @@ static bool status_is_streamed(struct http_transfer *t)
 	return t->call.on_octets && (status == 200 || status == 206);
 }
 
+static size_t stream_octets(struct http_transfer *t, struct bytes b)
+{
+	enum http_taken taken = t->call.on_octets(t->call.arg, b);
+
+	if (t->gone)
+		return CURL_WRITEFUNC_ERROR;
+	switch (taken) {
+	case HTTP_TAKEN:
+		t->octets += b.len;
+		return b.len;
+	case HTTP_HOLD:
+		t->held = true;
+		return CURL_WRITEFUNC_PAUSE;
+	case HTTP_STOP:
+		break;
+	}
+	t->why = WHY_STOPPED;
+	return CURL_WRITEFUNC_ERROR;
+}
+
 static size_t on_octets(char *data, size_t one, size_t len, void *arg)
 {
 	struct http_transfer *t = arg;
@@ -100,20 +120,16 @@ static size_t on_octets(char *data, size_t one, size_t len, void *arg)
 	if (t->gone)
 		return CURL_WRITEFUNC_ERROR;
 	t->last_ms = clock_mono_ms();
-	t->octets += len;
-	if (t->octets > t->call.max) {
+	if (t->octets + len > t->call.max) {
 		t->why = WHY_SIZE;
 		return CURL_WRITEFUNC_ERROR;
 	}
 	if (!status_is_streamed(t)) {
+		t->octets += len;
 		buf_add(t->body, data, len);
 		return len;
 	}
-	if (t->call.on_octets(t->call.arg, bytes_of(data, len)) < 0) {
-		t->why = WHY_STOPPED;
-		return CURL_WRITEFUNC_ERROR;
-	}
-	return t->gone ? CURL_WRITEFUNC_ERROR : len;
+	return stream_octets(t, bytes_of(data, len));
 }
 
 static void take_etag(struct http_transfer *t, const char *line, size_t len)
@@ -174,12 +190,14 @@ static void on_timer(void *arg)
 {
 	struct http_transfer *t = arg;
 
-	if (!t->easy) {
-		transfer_end(t, CURLE_FAILED_INIT);
+	if (!t->easy || t->broken != CURLE_OK) {
+		transfer_end(t, t->easy ? t->broken : CURLE_FAILED_INIT);
 		return;
 	}
 	see_upload(t);
 	int64_t now = clock_mono_ms();
+	if (t->held)
+		t->last_ms = now;
 	if (t->call.total_ms && now - t->begin_ms >= t->call.total_ms) {
 		snprintf(t->text, sizeof(t->text), "not done after %g s", (double)t->call.total_ms / 1000);
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
@@ -291,6 +309,15 @@ void transfer_drop(struct http_transfer *t)
 		curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->fields);
 	talloc_free(t);
+}
+
+void transfer_resume(struct http_transfer *t)
+{
+	t->held = false;
+	t->last_ms = clock_mono_ms();
+	t->broken = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+	if (t->broken != CURLE_OK)
+		timer_set(t->timer, 0);
 }
 
 /* --- what people read --- */
