@@ -440,6 +440,132 @@ START_TEST(streams_that_break)
 }
 END_TEST
 
+/* Opening from a descriptor. */
+
+struct writer { int fd; struct bytes octets; };
+
+/* As way/fetch does it: it does not see when the reader dies, for the read end is open here, too. */
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	size_t done = 0;
+
+	for (ssize_t n; done < w->octets.len; done += (size_t)n)
+		if ((n = write(w->fd, w->octets.data + done, w->octets.len - done)) < 0)
+			break;
+	close(w->fd);
+	return NULL;
+}
+
+static enum outcome unseal_fd(int fd, uint64_t max, struct bytes *out, struct pgp_verdict *v)
+{
+	struct memory m = { .out = buf_new(ctx, MAX) };
+	struct pgp_sink sink = { memory_write, &m };
+	enum outcome res = pgp_unseal_fd_work(bob, "m/1", key, max, fd, &sink, v, &e);
+
+	*out = buf_bytes(m.out);
+	return res;
+}
+
+/* The first len octets through a pipe; the writer's end comes after gpg's, or with it. */
+static enum outcome unseal_piped(struct bytes in, size_t len, struct bytes *out, struct pgp_verdict *v)
+{
+	int fds[2];
+	pthread_t thread;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	struct writer w = { fds[1], bytes_of(in.data, len) };
+	ck_assert_int_eq(pthread_create(&thread, NULL, writer_main, &w), 0);
+	enum outcome res = unseal_fd(fds[0], MAX, out, v);
+	close(fds[0]);		/* ends a writer whose reader died */
+	pthread_join(thread, NULL);
+	return res;
+}
+
+static int nameless(struct bytes in)
+{
+	char *tmp;
+	int fd = files_tmp(ctx, top, &tmp, &e);
+
+	ck_assert_int_eq(files_write(fd, in.data, in.len), 0);
+	files_drop(tmp);
+	return fd;
+}
+
+START_TEST(unseal_from_fd)
+{
+	uint8_t *octets = mem_array(ctx, uint8_t, MAX - 1);
+	struct bytes in = bytes_of(octets, MAX - 1), out;
+	struct pgp_verdict v;
+
+	for (size_t i = 0; i < in.len; i++)
+		octets[i] = (uint8_t)(i * i >> 7);
+
+	struct bytes sealed = bytes_of(NULL, 0);
+	struct memory m = { .in = in, .out = buf_new(ctx, 2 * MAX) };
+
+	ck_assert_msg(pgp_seal_work(alice, "m/1", key, false, &(struct pgp_source){ memory_read, &m },
+	    &(struct pgp_sink){ memory_write, &m }, &e) == OK, "%s", e.text);
+	sealed = buf_bytes(m.out);
+	int fd = nameless(sealed);
+	ck_assert_msg(unseal_fd(fd, MAX, &out, &v) == OK, "%s", e.text);
+	ck_assert(bytes_equal(in, out) && v.signer == PGP_GOOD && !strcmp(v.fpr, alice_fpr));
+	refused(unseal_fd(fd, MAX - 2, &out, &v), REJECT, "larger");
+	close(fd);
+
+	ck_assert_msg(unseal_piped(sealed, sealed.len, &out, &v) == OK, "%s", e.text);
+	ck_assert(bytes_equal(in, out) && v.signer == PGP_GOOD && !strcmp(v.fpr, alice_fpr));
+	/* The writer dies: at once, after the header, in the middle, just before the end. */
+	size_t cuts[] = { 0, 1, 100, sealed.len / 2, sealed.len - 1 };
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
+		ck_assert_msg(unseal_piped(sealed, cuts[i], &out, &v) != OK, "cut at %zu", cuts[i]);
+}
+END_TEST
+
+START_TEST(unseal_fd_table)
+{
+	const struct row *r = &unseal_rows[_i];
+	struct bytes out;
+	struct pgp_verdict v;
+
+	craft(r->make);
+	int fd = nameless(load("crafted"));
+	enum outcome res = unseal_fd(fd, 100000, &out, &v);
+
+	close(fd);
+	if (r->why) {
+		ck_assert_msg(res == REJECT, "case '%s': %d %s", r->name, res, e.text);
+		ck_assert_msg(strstr(e.text, r->why), "case '%s': %s", r->name, e.text);
+	} else {
+		ck_assert_msg(res == OK && v.signer == PGP_GOOD, "case '%s': %s", r->name, e.text);
+	}
+}
+END_TEST
+
+/* gpg that dies, or never looks, or cannot: nothing hangs, and nobody else is blamed. */
+START_TEST(unseal_fd_without_gpg)
+{
+	static const char *const wrappers[] = { "exit 1", "kill -9 $$", "exec head -c 3 /proc/self/exe", "exec /nonexistent" };
+	uint8_t *octets = mem_zero_array(ctx, uint8_t, MAX);
+	struct bytes sealed = seal(alice, "m/1", false, bytes_of(octets, MAX / 2)), out;
+	struct pgp_verdict v;
+
+	ck_assert_int_eq(unseal_piped(sealed, sealed.len, &out, &v), OK);
+	shell("mv $B/gpg-direct $B/gpg-direct.good");
+	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++) {
+		files_put(mem_printf(ctx, "%s/B/gpg-direct", top), bytes_str(mem_printf(ctx, "#!/bin/sh\n%s\n", wrappers[i])), &e);
+		shell("chmod 700 $B/gpg-direct");
+		ck_assert_msg(unseal_piped(sealed, sealed.len, &out, &v) == RETRY, "wrapper '%s'", wrappers[i]);
+	}
+	shell("mv $B/gpg-direct.good $B/gpg-direct");
+	ck_assert_msg(unseal_piped(sealed, sealed.len, &out, &v) == OK, "%s", e.text);
+	struct pgp_sink no_sink = { broken_write, NULL };
+	int fd = nameless(sealed);
+	refused(pgp_unseal_fd_work(bob, "m/1", key, MAX, fd, &no_sink, &v, &e), RETRY, "reading or writing");
+	close(fd);
+}
+END_TEST
+
 START_TEST(bad_public_keys)
 {
 	char fpr[FPR_LEN];
@@ -571,6 +697,9 @@ UNIT_SUITE("pgp")
 	UNIT(damage);
 	UNIT(ceilings);
 	UNIT(streams_that_break);
+	UNIT(unseal_from_fd);
+	UNIT_LOOP(unseal_fd_table, unseal_rows);
+	UNIT(unseal_fd_without_gpg);
 	UNIT(bad_public_keys);
 	UNIT(own_key_from_elsewhere);
 	UNIT(key_with_passphrase);

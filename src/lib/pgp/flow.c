@@ -26,10 +26,8 @@ static ssize_t on_read(void *arg, void *buf, size_t len)
 	return n;
 }
 
-static ssize_t on_write(void *arg, const void *buf, size_t len)
+int flow_put(struct flow *f, const void *buf, size_t len)
 {
-	struct flow *f = arg;
-
 	if (len > f->left) {
 		f->over = true;
 		errno = EFBIG;
@@ -41,7 +39,12 @@ static ssize_t on_write(void *arg, const void *buf, size_t len)
 		errno = EIO;
 		return -1;
 	}
-	return (ssize_t)len;
+	return 0;
+}
+
+static ssize_t on_write(void *arg, const void *buf, size_t len)
+{
+	return flow_put(arg, buf, len) < 0 ? -1 : (ssize_t)len;
 }
 
 static enum outcome flow_open(struct flow *f, struct err *e)

@@ -8,6 +8,8 @@
  * gpg,		 wrappers: limits on CPU and memory, then the real gpg. GPGME
  *		 leaves a gpg running whose output it no longer wants, and the
  *		 octets gpg works on are a stranger's;
+ * gpg-direct	 the same, and gpg reads and writes what it is told in place of
+ *		 GPGME's pipes: GPGME's pump costs more than the decryption;
  * agent	 takes these limits off again: the first gpg starts the agent,
  *		 and it has to outlive all of them.
  */
@@ -71,7 +73,23 @@ static const struct {
 	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "" },
 	[ENGINE_SQUEEZE] = { "gpg-squeeze", 900, 512 * 1024, " --compress-algo zlib" },
 	[ENGINE_RING] = { "gpg-ring", 20, 512 * 1024, " --no-autostart" },
+	[ENGINE_DIRECT] = { "gpg-direct", 900, 512 * 1024, "" },
 };
+
+/* The last argument is GPGME's input, "-&FD". Without one it only asks for gpg's version. */
+static const char take_files[] =
+    "for last; do :; done\n"
+    "case $last in\n"
+    "-\\&*)\n"
+    "	read -r out in <\"/proc/self/fd/${last#-&}\" || exit 2\n"
+    "	n=$#\n"
+    "	for arg; do\n"
+    "		shift\n"
+    "		[ $((n -= 1)) -eq 0 ] || set -- \"$@\" \"$arg\"\n"
+    "	done\n"
+    "	set -- \"$@\" \"$in\"\n"
+    "	exec >\"$out\"\n"
+    "esac\n";
 
 /* gpg-agent and gpgconf live where gpg lives. */
 static char *beside_gpg(const void *ctx, const char *program)
@@ -99,8 +117,9 @@ static enum outcome put_wrappers(struct pgp *p, struct err *e)
 
 	for (int i = 0; i < N_ENGINES && res == OK; i++)
 		res = put(p, engines[i].name, mem_printf(tmp,
-		    "#!/bin/sh\numask 077\ntrap '' HUP INT TERM\nulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
-		    engines[i].cpu_s, engines[i].memory_kib, GPG_PATH, engines[i].options), 0700, e);
+		    "#!/bin/sh\numask 077\ntrap '' HUP INT TERM\n%sulimit -S -t %u\nulimit -S -v %u\nexec '%s'%s \"$@\"\n",
+		    i == ENGINE_DIRECT ? take_files : "", engines[i].cpu_s, engines[i].memory_kib, GPG_PATH,
+		    engines[i].options), 0700, e);
 	if (res == OK)
 		res = put(p, "agent", mem_printf(tmp,
 		    "#!/bin/sh\numask 077\nulimit -S -t \"$(ulimit -H -t)\"\nulimit -S -v \"$(ulimit -H -v)\"\nexec '%s' \"$@\"\n",

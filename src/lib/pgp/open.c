@@ -97,21 +97,25 @@ static enum outcome judge_failure(struct work *w, const struct flow *in, const s
 	return work_judge(w, failed);
 }
 
+static enum outcome judge(struct work *w, enum task task, const char *role, struct pgp_verdict *v, struct err *e)
+{
+	enum outcome res = OK;
+
+	if (task != TASK_VERIFY)
+		res = judge_encryption(w, task == TASK_UNSEAL, e);
+	return res == OK ? judge_signature(w, role, v, e) : res;
+}
+
 static enum outcome run(struct work *w, enum task task, const char *role, struct flow *in, struct flow *out,
     struct pgp_verdict *v, struct err *e)
 {
 	gpgme_error_t failed;
-	enum outcome res = OK;
 
 	if (task == TASK_VERIFY)
 		failed = gpgme_op_verify(w->gpg, in->data, NULL, out->data);
 	else
 		failed = gpgme_op_decrypt_verify(w->gpg, in->data, out->data);
-	if (failed)
-		return judge_failure(w, in, out, failed, e);
-	if (task != TASK_VERIFY)
-		res = judge_encryption(w, task == TASK_UNSEAL, e);
-	return res == OK ? judge_signature(w, role, v, e) : res;
+	return failed ? judge_failure(w, in, out, failed, e) : judge(w, task, role, v, e);
 }
 
 static enum outcome open_octets(struct pgp *p, enum task task, const char *role, struct bytes in, struct buf *out,
@@ -183,6 +187,33 @@ enum outcome pgp_unseal_work(struct pgp *p, const char *role, const uint8_t key[
 		res = run(&w, TASK_UNSEAL, role, &in, &out, v, e);
 	}
 	flow_close(&in);
+	flow_close(&out);
+	work_end(&w);
+	explicit_bzero(passphrase, strlen(passphrase));
+	talloc_free(passphrase);
+	return res;
+}
+
+enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
+    int fd, const struct pgp_sink *sink, struct pgp_verdict *v, struct err *e)
+{
+	char *passphrase = base64_print(NULL, bytes_of(key, SEAL_KEY_LEN));
+	struct flow in = { 0 }, out = { 0 };
+	gpgme_error_t failed;
+	struct work w;
+	enum outcome res = work_start(&w, p, ENGINE_DIRECT, e);
+
+	if (res == OK)
+		res = flow_open_sink(&out, sink, max, e);
+	if (res == OK) {
+		work_set_passphrase(&w, passphrase);
+		res = direct_decrypt(&w, fd, &out, &failed, e);
+	}
+	/* gpg may have been done before its last octets were refused. */
+	if (res == OK && (failed || out.over || out.broken))
+		res = judge_failure(&w, &in, &out, failed, e);
+	else if (res == OK)
+		res = judge(&w, TASK_UNSEAL, role, v, e);
 	flow_close(&out);
 	work_end(&w);
 	explicit_bzero(passphrase, strlen(passphrase));

@@ -82,5 +82,12 @@ enum outcome pgp_verify_work(struct pgp *, const void *ctx, const char *role, st
  */
 enum outcome pgp_unseal_work(struct pgp *, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
     const struct pgp_source *, const struct pgp_sink *, struct pgp_verdict *, struct err *);
+/*
+ * The same for much: gpg itself reads fd, a file (from its start) or the read
+ * end of a pipe that is filled meanwhile. fd stays open, and the caller's. It
+ * ends when the pipe's last write end is closed, or earlier when gpg gives up.
+ */
+enum outcome pgp_unseal_fd_work(struct pgp *, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
+    int fd, const struct pgp_sink *, struct pgp_verdict *, struct err *);
 
 #endif

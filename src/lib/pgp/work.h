@@ -11,8 +11,11 @@
 
 #include "lib/pgp/pgp.h"
 
-/* Which wrapper: limits on the process and compression. */
-enum engine { ENGINE_RECORD, ENGINE_BULK, ENGINE_SQUEEZE, ENGINE_RING, N_ENGINES };
+/*
+ * Which wrapper: limits on the process and compression. ENGINE_DIRECT reads a line
+ * "OUTPUT INPUT" where gpg's input should be, and gives gpg these files instead.
+ */
+enum engine { ENGINE_RECORD, ENGINE_BULK, ENGINE_SQUEEZE, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
 
 enum { STOCK = 16 };	/* contexts kept per engine; never more than worker threads in practice */
 
@@ -70,12 +73,20 @@ struct flow {
 enum outcome flow_open_source(struct flow *, const struct pgp_source *, struct err *);
 enum outcome flow_open_sink(struct flow *, const struct pgp_sink *, uint64_t max, struct err *);
 void flow_close(struct flow *);
+/* To the sink, under the ceiling: -1 with errno, and over or broken set. */
+int flow_put(struct flow *, const void *buf, size_t len);
 
 /* A source over octets in memory; pos is where it stands. */
 struct octets { struct bytes in; size_t pos; };
 struct pgp_source octets_source(struct octets *);
 /* A sink into a buf; its ceiling ends the operation. */
 struct pgp_sink octets_sink(struct buf *);
+
+/*
+ * Decrypt and verify what fd gives into out's sink, with a work of ENGINE_DIRECT. OK: gpg was run,
+ * failed_out is GPGME's answer, and out tells whether all was taken.
+ */
+enum outcome direct_decrypt(struct work *, int fd, struct flow *out, gpgme_error_t *failed_out, struct err *);
 
 /* gpg.conf and the wrappers anew (the own key is named there). */
 enum outcome home_write(struct pgp *, struct err *);
