@@ -3,6 +3,8 @@ noinst_LIBRARIES += src/way/libway.a
 src_way_libway_a_SOURCES = \
 	src/way/deliver/deliver.c \
 	src/way/deliver/deliver.h \
+	src/way/fetch/feed.c \
+	src/way/fetch/feed.h \
 	src/way/fetch/fetch.c \
 	src/way/fetch/fetch.h \
 	src/way/notify/hear.c \
@@ -26,3 +28,8 @@ src_way_libway_a_SOURCES = \
 	src/way/resolve/resolve.h \
 	src/way/seal/seal.c \
 	src/way/seal/seal.h
+
+check_PROGRAMS += tests/unit/test_fetch
+tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_fetch_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_fetch_LDADD = src/way/libway.a $(LIB_HTTP) $(LIB_MIME) $(LIB_MAIL) $(CHECK_LIBS)

@@ -158,12 +158,12 @@ static void on_conflict(void *arg, const char *address, const char *fpr, const c
 
 /* What way/fetch needs of way/seal; worker threads. */
 
-static enum outcome body_work(const void *ctx, struct pgp *pgp, const char *sealed_path, const char *dir,
+static enum outcome body_work(const void *ctx, struct pgp *pgp, const struct fetch_sealed *sealed, const char *dir,
     const struct fetch_order *o, struct mime **out, struct err *e)
 {
 	struct unseal_order order = {
-		.pgp = pgp, .sealed_path = sealed_path, .dir = dir, .key = o->key, .fpr = o->fpr, .digest = o->digest,
-		.size = o->size,
+		.pgp = pgp, .sealed_fd = sealed->fd, .whole = &sealed->whole, .dir = dir, .key = o->key, .fpr = o->fpr,
+		.digest = o->digest, .size = o->size,
 	};
 
 	return unseal_work(ctx, &order, out, e);
@@ -352,7 +352,7 @@ static bool start_outbox(struct daemon *d, struct err *e)
 	return true;
 }
 
-static void start_stations(struct daemon *d)
+static bool start_stations(struct daemon *d, struct err *e)
 {
 	const struct settings *s = d->settings;
 	struct resolve_parts resolve = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
@@ -378,23 +378,26 @@ static void start_stations(struct daemon *d)
 
 	d->resolve = resolve_start(&resolve, &descriptor, &resolve_hooks);
 	d->notify = notify_start(&notify, &hearing, &notify_hooks);
-	d->fetch = fetch_start(&fetch, &fetch_hooks);
 	d->deliver = deliver_start(d->pool, d->store);
+	d->fetch = fetch_start(&fetch, &fetch_hooks, e);
+	return d->fetch != NULL;
 }
 
-static void start_courier(struct daemon *d)
+static bool start_courier(struct daemon *d, struct err *e)
 {
 	struct courier_settings settings;
 	struct courier_hooks hooks = { .submitted = on_submitted, .pulled = on_pulled, .arg = d };
 
 	courier_settings(d, d->settings, &settings);
 	d->courier = courier_new(&settings, &hooks);
-	start_stations(d);
+	if (!start_stations(d, e))
+		return false;
 	struct courier_parts parts = {
 		d->loop, d->pool, d->store, d->pgp, d->resolve, d->offers, d->notify, d->fetch, d->deliver,
 	};
 
 	courier_start(d->courier, &parts);
+	return true;
 }
 
 static bool start_tls(struct daemon *d, struct err *e)
@@ -452,11 +455,9 @@ struct daemon *daemon_new(const struct settings *settings, struct err *e)
 	struct daemon *d = talloc_zero(NULL, struct daemon);
 
 	d->settings = settings;
-	bool good = start_state(d, e) && start_network(d, e) && start_outbox(d, e) && start_tls(d, e);
+	bool good = start_state(d, e) && start_network(d, e) && start_outbox(d, e) && start_tls(d, e) &&
+	    start_courier(d, e) && start_smtp(d, e) && start_imap(d, e) && start_control(d, e);
 
-	if (good)
-		start_courier(d);
-	good = good && start_smtp(d, e) && start_imap(d, e) && start_control(d, e);
 	if (!good) {
 		daemon_free(&d);
 		return NULL;

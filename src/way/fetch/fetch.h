@@ -2,10 +2,12 @@
 #define FETCH_FETCH_H
 /*
  * Pull m' (or its head object) from whoever holds it and open it (protocol.md
- * section 4, step 5). Loop thread; opening runs on a worker. What arrives
- * lies in a temporary file until its hash, signature, digest and size are
- * checked.
+ * section 4, step 5). Loop thread; opening runs on a worker, that of a large
+ * m' while it arrives, on a thread that no other job waits for. What was
+ * opened lies in a temporary file until hash, framing, signature, digest and
+ * size are checked.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +33,12 @@ struct fetch_order {
 	uint64_t head_size;
 };
 
+/* m' for him who opens it. */
+struct fetch_sealed {
+	int fd;				/* a file, or a pipe that fills while it arrives; framing is checked */
+	atomic_bool whole;		/* set before the end can be read: all came, and its hash is right */
+};
+
 struct fetch_parts {
 	struct loop *loop;
 	struct pool *pool;
@@ -38,7 +46,7 @@ struct fetch_parts {
 	struct http_client *http;
 	const char *inbox;		/* folder for files: store_dir(PLACE_INBOX) */
 	/* How one station does the work of another one (way/seal): worker thread. */
-	enum outcome (*unseal_work)(const void *ctx, struct pgp *, const char *sealed_path, const char *dir,
+	enum outcome (*unseal_work)(const void *ctx, struct pgp *, const struct fetch_sealed *, const char *dir,
 	    const struct fetch_order *, struct mime **out, struct err *);
 	enum outcome (*unseal_head_work)(const void *ctx, struct pgp *, struct bytes sealed,
 	    const struct fetch_order *, struct head **out, struct err *);
@@ -67,7 +75,8 @@ struct fetch_hooks {
 
 struct fetch;
 
-struct fetch *fetch_start(const struct fetch_parts *, const struct fetch_hooks *);
+struct fetch *fetch_start(const struct fetch_parts *, const struct fetch_hooks *, struct err *);
+/* After the pool's end. */
 void fetch_stop(struct fetch **);
 
 /* Ends with a hook, never from inside. Asking for what is under way does nothing. */

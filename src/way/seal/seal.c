@@ -2,7 +2,9 @@
  * Sealing: one gpg process signs and encrypts m under a fresh K. On its way
  * into gpg m is digested and scanned for its skeleton; on its way out m' is
  * hashed. So a message is read once and written once, whatever its size, and
- * nothing of it is held in memory but the skeleton.
+ * nothing of it is held in memory but the skeleton. Unsealing: gpg reads m'
+ * itself, perhaps while it arrives; what comes out is digested, scanned and
+ * written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,34 +21,18 @@
 
 /* gpg's zlib pays for text; above this it only costs time (protocol.md section 2). */
 #define COMPRESS_BELOW MIB(1)
-#define EAT_STEP MIB(4)
+#define WRITE_STEP MIB(8)
 
 /* Octets that pass through: a file on one side, a digest over them. */
 struct flow {
 	int fd;				/* -1: memory */
 	struct bytes memory;		/* what is left of it */
-	struct digest *digest;		/* NULL: not taken */
+	struct digest *digest;
 	struct mime_scan *scan;		/* NULL: not scanned */
-	struct packets *framing;	/* NULL: not checked */
-	struct err *err;		/* of the framing */
 	uint64_t octets;
-	bool eat;			/* give back the disk of what was read */
-	uint64_t eaten;
+	uint64_t begun;			/* to be written to disk */
 	int error;			/* errno of a failed read or write */
-	bool misframed;
 };
-
-/*
- * A pull needs room for the message once, not twice: what gpg has taken of m'
- * goes while m is written. Where the file system cannot do that, it just stays.
- */
-static void eat(struct flow *f)
-{
-	if (!f->eat || f->octets - f->eaten < EAT_STEP)
-		return;
-	fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)f->eaten, (off_t)(f->octets - f->eaten));
-	f->eaten = f->octets;
-}
 
 static ssize_t take_memory(struct bytes *left, void *buf, size_t len)
 {
@@ -68,17 +54,19 @@ static ssize_t flow_read(void *arg, void *buf, size_t len)
 		f->error = errno;
 		return -1;
 	}
-	if (f->digest != NULL)
-		digest_add(f->digest, buf, (size_t)n);
-	if (f->scan != NULL)
-		mime_scan_feed(f->scan, bytes_of(buf, (size_t)n));
-	if (f->framing != NULL && packets_feed(f->framing, bytes_of(buf, (size_t)n), f->err) < 0) {
-		f->misframed = true;
-		return -1;
-	}
+	digest_add(f->digest, buf, (size_t)n);
+	mime_scan_feed(f->scan, bytes_of(buf, (size_t)n));
 	f->octets += (uint64_t)n;
-	eat(f);
 	return n;
+}
+
+/* The disk works while we do, so that the fsync at the end has little left. It may fail; that one may not. */
+static void write_behind(struct flow *f)
+{
+	if (f->octets - f->begun < WRITE_STEP)
+		return;
+	sync_file_range(f->fd, (off_t)f->begun, (off_t)(f->octets - f->begun), SYNC_FILE_RANGE_WRITE);
+	f->begun = f->octets;
 }
 
 static int flow_write(void *arg, const void *buf, size_t len)
@@ -93,6 +81,7 @@ static int flow_write(void *arg, const void *buf, size_t len)
 	if (f->scan != NULL)
 		mime_scan_feed(f->scan, bytes_of(buf, len));
 	f->octets += len;
+	write_behind(f);
 	return 0;
 }
 
@@ -255,40 +244,19 @@ static enum outcome check_verdict(const struct pgp_verdict *v, const char *fpr, 
 	return REJECT;
 }
 
-/* What gpg did not read counts too: nothing may follow the one packet. */
-static enum outcome check_framing(struct flow *in, struct err *e)
-{
-	char rest[4096];
-	ssize_t n = 1;
-
-	while (!in->misframed && n > 0)
-		n = flow_read(in, rest, sizeof(rest));
-	if (in->misframed)
-		return REJECT;
-	if (n < 0)
-		return RETRY;
-	return packets_end(in->framing, e) < 0 ? REJECT : OK;
-}
-
-static enum outcome unseal_body(const void *ctx, const struct unseal_order *o, struct flow *in, struct flow *out,
+static enum outcome unseal_body(const void *ctx, const struct unseal_order *o, struct flow *out,
     struct mime **mime, struct err *e)
 {
 	uint8_t digest[DIGEST_LEN];
 	struct pgp_verdict verdict = { 0 };
-	enum outcome res = pgp_unseal_work(o->pgp, "m/1", o->key, o->size, &(struct pgp_source){ flow_read, in },
+	enum outcome res = pgp_unseal_fd_work(o->pgp, "m/1", o->key, o->size, o->sealed_fd,
 	    &(struct pgp_sink){ flow_write, out }, &verdict, e);
 
-	if (in->error || out->error) {
-		errno = in->error ? in->error : out->error;
-		err_sys(e, "unseal %s", o->sealed_path);
+	if (out->error) {
+		errno = out->error;
+		err_sys(e, "write the message");
 		return RETRY;
 	}
-	if (in->misframed) {
-		err_wrap(e, "sealed message");
-		return REJECT;
-	}
-	if (res == OK)
-		res = check_framing(in, e);
 	if (res == OK)
 		res = check_verdict(&verdict, o->fpr, e);
 	if (res != OK)
@@ -298,39 +266,30 @@ static enum outcome unseal_body(const void *ctx, const struct unseal_order *o, s
 		err_set(e, "the message is not the one that was announced: size or digest differ");
 		return REJECT;
 	}
+	/* gpg reads to the end, and that comes after the caller has judged the whole. */
+	if (!atomic_load(o->whole)) {
+		err_set(e, "not all of the sealed message came");
+		return RETRY;
+	}
 	*mime = mime_scan_take(&out->scan, ctx);
 	return OK;
 }
 
 enum outcome unseal_work(const void *ctx, const struct unseal_order *o, struct mime **mime, struct err *e)
 {
-	struct flow in = { .fd = -1 }, out = { .fd = -1 };
+	struct flow out = { .digest = digest_new(ctx), .scan = mime_scan_new(ctx) };
+	enum outcome res;
 	char *tmp = NULL;
-	enum outcome res = RETRY;
 
-	in.framing = packets_new(ctx, PACKETS_SEALED);
-	in.err = e;
-	out.digest = digest_new(ctx);
-	out.scan = mime_scan_new(ctx);
-	in.eat = true;
-	in.fd = open(o->sealed_path, O_RDWR | O_CLOEXEC);
-	if (in.fd < 0) {
-		err_sys(e, "open %s", o->sealed_path);
-		goto out;
-	}
 	out.fd = files_tmp(ctx, o->dir, &tmp, e);
 	if (out.fd < 0)
-		goto out;
-	res = unseal_body(ctx, o, &in, &out, mime, e);
+		return RETRY;
+	res = unseal_body(ctx, o, &out, mime, e);
 	if (res == OK)
 		res = files_keep(out.fd, tmp, files_fanout(ctx, o->dir, o->digest), e);
 	if (res != OK)
 		files_drop(tmp);
-out:
-	if (in.fd >= 0)
-		close(in.fd);
-	if (out.fd >= 0)
-		close(out.fd);
+	close(out.fd);
 	return res;
 }
 

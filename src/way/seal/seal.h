@@ -6,6 +6,8 @@
  * and reads and writes whole files. Results are below ctx; what a crash
  * leaves behind is a temporary file or a file without a row, swept at start.
  */
+#include <stdatomic.h>
+
 #include "lib/base/err.h"
 #include "lib/mail/ns.h"
 #include "lib/mime/mime.h"
@@ -39,7 +41,8 @@ enum outcome seal_work(const void *ctx, const struct seal_order *, struct sealed
 
 struct unseal_order {
 	struct pgp *pgp;
-	const char *sealed_path;	/* m', hash checked by the caller; eaten while it is read */
+	int sealed_fd;			/* m': a file, or a pipe that is filled meanwhile; framing checked by the caller */
+	const atomic_bool *whole;	/* set by the caller before m' ends: all came and its hash is h */
 	const char *dir;		/* where the file with m is made */
 	const uint8_t *key;		/* K */
 	const char *fpr;		/* who must have signed it */
@@ -49,7 +52,7 @@ struct unseal_order {
 
 /*
  * m as a durable file DIR/ab/DIGEST, and its structure. REJECT when it is not
- * what was announced: framing, signer, role, Digest or Size.
+ * what was announced: signer, role, Digest or Size. RETRY when it was not whole.
  */
 enum outcome unseal_work(const void *ctx, const struct unseal_order *, struct mime **out, struct err *);
 
