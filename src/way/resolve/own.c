@@ -74,6 +74,8 @@ static void sign_done(void *arg)
 	o->running = false;
 	if (j->res == OK)
 		publish(o, j);
+	else if (j->res == RETRY)
+		log_info("descriptor=again why=\"%s\"", j->err.text);
 	else
 		log_err("descriptor=unsigned why=\"%s\"", j->err.text);
 	timer_set(o->timer, j->res == OK ? CHECK_MS : AGAIN_MS);
