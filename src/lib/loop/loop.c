@@ -20,7 +20,7 @@
 #include "lib/loop/loop.h"
 #include "lib/loop/private.h"
 
-enum { GATHER_MS = 4, ASK_MS = 1000 };
+enum { GATHER_MS = 4 };
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define IS_SLOW
@@ -55,7 +55,7 @@ struct loop {
 		const char *worst;	/* of this turn */
 		int64_t worst_ms;
 		int fd;			/* how long we were kept from the processor */
-		int64_t kept_ms, asked_ms;
+		int64_t kept_ms;
 	} dog;
 };
 
@@ -144,15 +144,7 @@ static void mark(struct watchdog *dog, const char *what)
 	dog->begin_ms = now;
 }
 
-void loop_begin(struct loop *l, const char *what)
-{
-	l->ran = true;
-	mark(&l->dog, what);
-	if (l->begin_ms == 0)
-		l->begin_ms = l->dog.begin_ms;
-}
-
-/* A busy machine lets us wait for the processor: that is not our doing. Asked seldom; what it says is never too little. */
+/* A busy machine lets us wait for the processor: that is not our doing. Since it was asked last. */
 static int64_t kept_ms(struct watchdog *dog)
 {
 	char text[96] = "";
@@ -163,8 +155,17 @@ static int64_t kept_ms(struct watchdog *dog)
 	int64_t more = kept_ns / 1000000 - dog->kept_ms;
 
 	dog->kept_ms += more;
-	dog->asked_ms = clock_mono_ms();
 	return more;
+}
+
+void loop_begin(struct loop *l, const char *what)
+{
+	l->ran = true;
+	mark(&l->dog, what);
+	if (l->begin_ms != 0)
+		return;
+	l->begin_ms = l->dog.begin_ms;
+	kept_ms(&l->dog);
 }
 
 static void end_turn(struct loop *l)
@@ -184,8 +185,6 @@ static void end_turn(struct loop *l)
 		l->longest_ms = ms;
 	if (ms > l->ever_ms)
 		l->ever_ms = ms;
-	if (dog->begin_ms - dog->asked_ms > ASK_MS)
-		kept_ms(dog);
 	l->begin_ms = 0;
 	dog->worst_ms = 0;
 	dog->worst = "";
