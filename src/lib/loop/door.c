@@ -9,8 +9,11 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/loop/door.h"
+
+enum { SLICE_MS = 10 };
 
 struct post {
 	STAILQ_ENTRY(post) next;
@@ -69,9 +72,16 @@ static void on_ring(void *arg, int fd, unsigned events)
 	eventfd_read(fd, &n);
 	take_all(d);
 	d->running = true;
+	int64_t until_ms = clock_mono_ms() + SLICE_MS;
+
 	while ((p = take_first(d)) != NULL) {
 		p->run(p->arg);
 		talloc_free(p);
+		if (clock_mono_ms() > until_ms && !d->freed && !STAILQ_EMPTY(&d->taken)) {
+			/* The rest in the next turn: sessions wait. */
+			eventfd_write(fd, 1);
+			break;
+		}
 	}
 	d->running = false;
 	if (d->freed)
