@@ -466,6 +466,7 @@ struct daemon *daemon_new(const struct settings *settings, struct err *e)
 	loop_on_signal(d->loop, SIGINT, on_term, d);
 	loop_on_signal(d->loop, SIGHUP, on_hup, d);
 	d->watchdog = timer_new(d->loop, on_watchdog, d);
+	loop_watch_turns(d->loop);
 	return d;
 }
 

@@ -50,6 +50,7 @@ struct loop {
 	int64_t begin_ms;	/* of this turn; 0: nothing has run yet */
 	int64_t longest_ms, ever_ms;
 	struct watchdog {
+		bool loud;
 		const char *what;	/* runs since begin_ms */
 		int64_t begin_ms;
 		const char *worst;	/* of this turn */
@@ -179,7 +180,7 @@ static void end_turn(struct loop *l)
 
 	if (ms > BLOCKED_MS)
 		ms -= kept_ms(dog);
-	if (ms > BLOCKED_MS)
+	if (ms > BLOCKED_MS && dog->loud)
 		log_warn("loop=blocked ms=%lld worst=\"%s\" of_it=%lld", (long long)ms, dog->worst, (long long)dog->worst_ms);
 	if (ms > l->longest_ms)
 		l->longest_ms = ms;
@@ -224,6 +225,11 @@ void loop_run(struct loop *l)
 void loop_stop(struct loop *l)
 {
 	l->stop = true;
+}
+
+void loop_watch_turns(struct loop *l)
+{
+	l->dog.loud = true;
 }
 
 int64_t loop_take_longest_ms(struct loop *l)
