@@ -1,4 +1,4 @@
-/* Addresses in normal form (protocol.md section 1). */
+/* Addresses in normal form (p2pmta-protocol(7), section 1). */
 #include "unit/unit.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* ns/1, head/1 and peer/1: there and back, and what is refused (protocol.md section 3). */
+/* ns/1, head/1 and peer/1: there and back, and what is refused (p2pmta-protocol(7), section 3). */
 #include "unit/unit.h"
 
 #include <string.h>

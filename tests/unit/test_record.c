@@ -1,4 +1,4 @@
-/* Records, their strictness and their readers (protocol.md section 3). */
+/* Records, their strictness and their readers (p2pmta-protocol(7), section 3). */
 #include "unit/unit.h"
 
 #include <string.h>

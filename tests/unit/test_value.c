@@ -1,4 +1,4 @@
-/* DHT values, their keys, and what p proves (protocol.md sections 1, 4, 5, 7). */
+/* DHT values, their keys, and what p proves (p2pmta-protocol(7), sections 1, 4, 5, 7). */
 #include "unit/unit.h"
 
 #include <string.h>

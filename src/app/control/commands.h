@@ -1,7 +1,7 @@
 #ifndef CONTROL_COMMANDS_H
 #define CONTROL_COMMANDS_H
 /*
- * What the daemon answers p2pmta-ctl (interface.md): the hooks of the control
+ * What the daemon answers p2pmta-ctl (p2pmta-ctl(1)): the hooks of the control
  * socket over store and courier. Field names are the contract with scripts.
  * Loop thread.
  */

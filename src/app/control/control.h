@@ -1,7 +1,7 @@
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
 /*
- * The control socket: p2pmta-ctl asks here (interface.md). One JSON object a
+ * The control socket: p2pmta-ctl asks here (p2pmta-ctl(1)). One JSON object a
  * line each way over a unix socket of mode 0600:
  *
  *	{"command": "cancel", "args": {"id": 12}}

@@ -1,4 +1,4 @@
-/* Times are texts of protocol.md section 3; "" stands for never. */
+/* Times are texts of p2pmta-protocol(7), section 3; "" stands for never. */
 #include <talloc.h>
 
 #include "app/control/control.h"

@@ -1,6 +1,6 @@
 #ifndef CONTROL_LISTING_H
 #define CONTROL_LISTING_H
-/* Rows as JSON, with the field names of interface.md. Results are the caller's. Loop thread. */
+/* Rows as JSON, with the field names of p2pmta-ctl(1). Results are the caller's. Loop thread. */
 #include <jansson.h>
 
 #include "lib/store/contact.h"

@@ -1,5 +1,5 @@
 /*
- * Taking back (protocol.md section 4, Cancel). Before the notification is out
+ * Taking back (p2pmta-protocol(7), section 4, Cancel). Before the notification is out
  * a cancel always comes in time; after that the locked table of offers
  * decides, and a recall tells the receiver.
  */

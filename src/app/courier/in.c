@@ -23,7 +23,7 @@ enum {
 	/* With the look for new addresses between the two: less than the 60 s after which a client is told. */
 	PATIENCE_MS = 30000, PATIENCE_AFTER_MS = 15000,
 	TOLERATED_S = 86400,
-	RECEIPT_LIFE_S = 2 * 86400,	/* after Expires (protocol.md section 4, step 6) */
+	RECEIPT_LIFE_S = 2 * 86400,	/* after Expires (p2pmta-protocol(7), section 4, step 6) */
 };
 
 /* The sender's URLs: those of the notice, then those of his descriptor. */

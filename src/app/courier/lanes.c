@@ -3,7 +3,7 @@
  * one message. So a lane per address gathers its recipients: one that is
  * alone goes at once; while more of them are being sealed, a few are waited
  * for. p is made here, and written with the octets that carry it before
- * anybody can see them (protocol.md section 4, step 3).
+ * anybody can see them (p2pmta-protocol(7), section 4, step 3).
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
 /*
- * Inside of p2pmta-ctl: one command a run, exit statuses as in interface.md.
+ * Inside of p2pmta-ctl: one command a run, exit statuses as in p2pmta-ctl(1).
  * Results go to standard output, reasons to standard error.
  */
 #include <stdbool.h>

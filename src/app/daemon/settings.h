@@ -1,7 +1,7 @@
 #ifndef DAEMON_SETTINGS_H
 #define DAEMON_SETTINGS_H
 /*
- * p2pmta.conf (interface.md) as plain values, checked: whoever holds a struct
+ * p2pmta.conf(5) as plain values, checked: whoever holds a struct
  * settings needs to check nothing again. The option table in settings.c is the only place
  * that knows keys, defaults and bounds; p2pmta.conf(5) and conf/p2pmta.conf
  * are held against it by tests/check-options.

@@ -14,7 +14,7 @@ void clock_advance(int64_t seconds);
 
 enum { CLOCK_TEXT = 21 };	/* "YYYY-MM-DDThh:mm:ssZ" and NUL */
 
-/* Unix seconds to text and back (protocol.md section 3); parse gives -1 for anything else. */
+/* Unix seconds to text and back (p2pmta-protocol(7), section 3); parse gives -1 for anything else. */
 void clock_print(int64_t s, char out[CLOCK_TEXT]);
 int clock_parse(const char *, int64_t *s_out);
 

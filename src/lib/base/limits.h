@@ -9,7 +9,7 @@
 #define MIB(n) ((size_t)(n) * 1024 * 1024)
 
 enum {
-	/* Addresses and records (protocol.md sections 1 and 3) */
+	/* Addresses and records (p2pmta-protocol(7), sections 1 and 3) */
 	LIMIT_ADDRESS = 254,
 	LIMIT_FIELD = 8 * 1024,
 	LIMIT_FIELDS = 8192,		/* fields in one record */

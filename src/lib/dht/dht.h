@@ -1,7 +1,7 @@
 #ifndef DHT_DHT_H
 #define DHT_DHT_H
 /*
- * The DHT as the paper uses it: put, get, listen, renew (protocol.md section
+ * The DHT as the paper uses it: put, get, listen, renew (p2pmta-protocol(7), section
  * 4). A hint, never an authority. Loop thread; OpenDHT's own threads copy
  * octets and post them through the door. Values from others are bounded
  * (LIMIT_DHT_VALUE) and dropped when the door is full: poll again.

@@ -1,7 +1,7 @@
 #ifndef HTTP_ADDRESS_H
 #define HTTP_ADDRESS_H
 /*
- * Which addresses our client may talk to (protocol.md section 7, last
+ * Which addresses our client may talk to (p2pmta-protocol(7), section 7, last
  * paragraph): a stranger's URL must not make us knock at doors inside our own
  * network. Pure, any thread.
  */

@@ -1,7 +1,7 @@
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 /*
- * HTTP as a client over libcurl's multi interface (protocol.md section 7, last
+ * HTTP as a client over libcurl's multi interface (p2pmta-protocol(7), section 7, last
  * paragraph): http and https only, no redirects, no proxy from the
  * environment, limits on octets and time, and no loopback, link-local or
  * private address unless the rules allow it, checked on the resolved address

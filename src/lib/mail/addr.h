@@ -1,7 +1,7 @@
 #ifndef MAIL_ADDR_H
 #define MAIL_ADDR_H
 /*
- * Peer addresses `name@group` (protocol.md section 1): local part UTF-8 NFC
+ * Peer addresses `name@group` (p2pmta-protocol(7), section 1): local part UTF-8 NFC
  * and ASCII lower-cased; group one or more LDH labels; at most 254 octets.
  * Pure; any thread.
  */

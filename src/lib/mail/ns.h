@@ -1,7 +1,7 @@
 #ifndef MAIL_NS_H
 #define MAIL_NS_H
 /*
- * The send notification ns/1 and the head object head/1 (protocol.md section
+ * The send notification ns/1 and the head object head/1 (p2pmta-protocol(7), section
  * 3) as structs, and back. Pure; any thread. Fixed-size parts are inside the
  * struct, texts below its talloc context.
  *
@@ -59,7 +59,7 @@ struct head {
 
 struct head *head_parse(const void *ctx, struct bytes in, struct err *);
 void head_print(struct buf *, const struct head *);
-/* Piece size for m' of this size (protocol.md section 3, Skeleton); 0 up to 1 MiB. */
+/* Piece size for m' of this size (p2pmta-protocol(7), section 3, Skeleton); 0 up to 1 MiB. */
 uint64_t head_piece_size(uint64_t sealed_size);
 
 #endif

@@ -1,7 +1,7 @@
 #ifndef MAIL_PACKETS_H
 #define MAIL_PACKETS_H
 /*
- * Framing of OpenPGP messages before gpg sees them (protocol.md section 2): a
+ * Framing of OpenPGP messages before gpg sees them (p2pmta-protocol(7), section 2): a
  * walk over packet headers, no crypto. Pure; any thread. Old and new format,
  * partial lengths only for data packets (RFC 4880 section 4.2).
  */

@@ -1,6 +1,6 @@
 #ifndef MAIL_PEER_H
 #define MAIL_PEER_H
-/* The peer descriptor peer/1 (protocol.md section 3). Pure; any thread. */
+/* The peer descriptor peer/1 (p2pmta-protocol(7), section 3). Pure; any thread. */
 #include "lib/mail/record.h"
 
 struct peer {

@@ -1,5 +1,5 @@
 /*
- * What p proves (protocol.md section 1). One word per purpose, so that the
+ * What p proves (p2pmta-protocol(7), section 1). One word per purpose, so that the
  * proof for one says nothing about another.
  */
 #include <string.h>

@@ -1,7 +1,7 @@
 #ifndef MAIL_RECORD_H
 #define MAIL_RECORD_H
 /*
- * Records (protocol.md section 3): an RFC 5322 header block whose first field
+ * Records (p2pmta-protocol(7), section 3): an RFC 5322 header block whose first field
  * is `P2pMTA: TYPE/1`, an empty line, then Length octets of body. Strict: what
  * does not fit is an error, unknown fields are ignored unless they begin
  * "Must-". The typed readers (ns.h, peer.h, head.h) are built on this; nobody

@@ -1,7 +1,7 @@
 #ifndef MAIL_VALUE_H
 #define MAIL_VALUE_H
 /*
- * What stands in the DHT octet by octet (protocol.md section 4), the keys it
+ * What stands in the DHT octet by octet (p2pmta-protocol(7), section 4), the keys it
  * stands under, and what p proves. Pure; any thread.
  */
 #include <stdbool.h>

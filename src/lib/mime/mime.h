@@ -2,7 +2,7 @@
 #define MIME_MIME_H
 /*
  * The structure of a message, from one pass over its octets, with bounded
- * memory: a tree of parts with offsets, the skeleton (protocol.md section 3),
+ * memory: a tree of parts with offsets, the skeleton (p2pmta-protocol(7), section 3),
  * and what IMAP shows of it. A skeleton with its Parts gives, through the same
  * scanner, the same tree as the whole message: that is the point of it.
  * Never fails on content: what is broken is a leaf. Any thread, one at a time.

@@ -2,7 +2,7 @@
  * Opening what came from others. gpg is generous: it hands out plaintext of
  * messages that are unsigned, signed twice, signed by anybody, or followed by
  * other packets. So the framing is walked before gpg sees a message, and
- * afterwards every rule of protocol.md section 2 is asked for by name; what
+ * afterwards every rule of p2pmta-protocol(7), section 2 is asked for by name; what
  * is not known to be right is refused.
  */
 #include <string.h>

@@ -1,7 +1,7 @@
 #ifndef PGP_PGP_H
 #define PGP_PGP_H
 /*
- * OpenPGP with real gpg through GPGME (protocol.md section 2). Everything
+ * OpenPGP with real gpg through GPGME (p2pmta-protocol(7), section 2). Everything
  * that ends in _work starts a gpg process (6 to 12 ms and more): worker
  * threads only, one GPGME context per call. The key cache is a GNUPGHOME of
  * its own with a gpg.conf we write; limits on the gpg process come from a

@@ -1,7 +1,7 @@
 #ifndef FETCH_FETCH_H
 #define FETCH_FETCH_H
 /*
- * Pull m' (or its head object) from whoever holds it and open it (protocol.md
+ * Pull m' (or its head object) from whoever holds it and open it (p2pmta-protocol(7)
  * section 4, step 5). Loop thread; opening runs on a worker, that of a large
  * m' while it arrives, on a thread that no other job waits for. What was
  * opened lies in a temporary file until hash, framing, signature, digest and

@@ -2,7 +2,7 @@
  * FETCH, in slices: so many messages as a few milliseconds and the output
  * buffer allow, then others have their turn.
  *
- * Lazy bodies (interface.md, Mailboxes): which items need the body is in
+ * Lazy bodies (p2pmta(8), READING): which items need the body is in
  * fetchatt.c. A FETCH that names exactly one message as written ("7", "7:7" or
  * "*"; "7,9" or "5:*" do not, whatever they come to) pulls a body that is not
  * here; the session waits, and nothing of the message is sent before the pull

@@ -25,7 +25,7 @@ enum imap_flags_result imap_flags_parse(struct store *, const struct imap_arg *a
 void imap_flags_print(struct buf *, struct store *, uint32_t flags, uint64_t keywords);
 /* Every keyword there is. */
 uint64_t imap_flags_known(struct store *);
-/* Keywords that tell the state of a message (interface.md, Mailboxes): shown, but not changed, by clients. */
+/* Keywords that tell the state of a message (p2pmta(8), READING): shown, but not changed, by clients. */
 uint64_t imap_flags_ours(struct store *);
 /* Bit of a keyword that is there already; 0 when it is not. */
 uint64_t imap_flags_find(struct store *, const char *name);

@@ -1,6 +1,6 @@
 #ifndef NOTIFY_MAKE_H
 #define NOTIFY_MAKE_H
-/* The octets of an ns value (protocol.md sections 2, 4, 5). Worker thread. */
+/* The octets of an ns value (p2pmta-protocol(7), sections 2, 4, 5). Worker thread. */
 #include "lib/mail/ns.h"
 #include "lib/pgp/pgp.h"
 

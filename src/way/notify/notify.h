@@ -2,7 +2,7 @@
 #define NOTIFY_NOTIFY_H
 /*
  * Send and receive notifications and recalls, through the DHT and straight
- * over HTTP (protocol.md section 4). This station makes the octets, brings
+ * over HTTP (p2pmta-protocol(7), section 4). This station makes the octets, brings
  * them out until told to stop, and checks what comes in, cheap checks first;
  * what it means is the courier's. Loop thread; gpg runs on workers.
  */

@@ -2,7 +2,7 @@
 #define NOTIFY_READ_H
 /*
  * An ns value that passed the cheap checks, opened and verified under every
- * rule of protocol.md sections 2 and 4 (step 4). Worker thread.
+ * rule of p2pmta-protocol(7), sections 2 and 4 (step 4). Worker thread.
  */
 #include "way/notify/notify.h"
 

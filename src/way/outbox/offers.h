@@ -1,7 +1,7 @@
 #ifndef OUTBOX_OFFERS_H
 #define OUTBOX_OFFERS_H
 /*
- * The one locked table between loop and HTTP threads (protocol.md section 7):
+ * The one locked table between loop and HTTP threads (p2pmta-protocol(7), section 7):
  * which m' is on offer, whose token opens it, and who came first when a
  * cancel and a GET meet. Any thread; nothing in it survives a restart - the
  * courier fills it again from its rows.

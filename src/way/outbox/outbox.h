@@ -1,7 +1,7 @@
 #ifndef OUTBOX_OUTBOX_H
 #define OUTBOX_OUTBOX_H
 /*
- * m' on offer over HTTP until everybody has it (protocol.md section 7): the
+ * m' on offer over HTTP until everybody has it (p2pmta-protocol(7), section 7): the
  * routes, and what comes in by them. Loop thread, but for what ends in _http.
  * The table of offers is shared with the HTTP threads; the courier fills it.
  */

@@ -1,7 +1,7 @@
 #ifndef RESOLVE_RESOLVE_H
 #define RESOLVE_RESOLVE_H
 /*
- * Whose key, which address (protocol.md section 3, peer/1; section 6): our own
+ * Whose key, which address (p2pmta-protocol(7), section 3, peer/1; section 6): our own
  * descriptor is signed, published and renewed; other peers' are found in the
  * DHT (and at their URLs), verified and kept with the key they bind. The first
  * key seen for an address is pinned; another one is never used. Loop thread.

@@ -19,7 +19,7 @@
 #include "lib/mail/packets.h"
 #include "way/seal/seal.h"
 
-/* gpg's zlib pays for text; above this it only costs time (protocol.md section 2). */
+/* gpg's zlib pays for text; above this it only costs time (p2pmta-protocol(7), section 2). */
 #define COMPRESS_BELOW MIB(1)
 #define WRITE_STEP MIB(8)
 
@@ -85,7 +85,7 @@ static int flow_write(void *arg, const void *buf, size_t len)
 	return 0;
 }
 
-/* SHA-256 of each piece of m' (protocol.md section 3, Skeleton), below ctx. */
+/* SHA-256 of each piece of m' (p2pmta-protocol(7), section 3, Skeleton), below ctx. */
 static enum outcome hash_pieces(const void *ctx, int fd, uint64_t size, uint64_t piece, struct bytes *out, struct err *e)
 {
 	size_t n = (size_t)((size + piece - 1) / piece);

@@ -1,7 +1,7 @@
 #ifndef SEAL_SEAL_H
 #define SEAL_SEAL_H
 /*
- * From m to m' and back (protocol.md section 2; section 4, steps 2 and 5),
+ * From m to m' and back (p2pmta-protocol(7), section 2; section 4, steps 2 and 5),
  * from file to file in one pass. Worker threads only: each call starts gpg
  * and reads and writes whole files. Results are below ctx; what a crash
  * leaves behind is a temporary file or a file without a row, swept at start.

@@ -1,7 +1,7 @@
 #ifndef SMTP_DATA_H
 #define SMTP_DATA_H
 /*
- * The octets between DATA and the final dot, on their way to m (protocol.md
+ * The octets between DATA and the final dot, on their way to m (p2pmta-protocol(7)
  * section 1): dot-unstuffed, Bcc and Resent-Bcc taken out, Date and Message-ID
  * put on top when missing, all else as it came. A streaming parser: memory is
  * bounded by the header block (LIMIT_MIME_HEADER). Pure but for put().
@@ -28,7 +28,7 @@ enum data_verdict {
 	DATA_NUL,
 	DATA_LONG_LINE,
 	DATA_LONG_HEADER,
-	DATA_RECORD,		/* its first field is P2pMTA (protocol.md section 2) */
+	DATA_RECORD,		/* its first field is P2pMTA (p2pmta-protocol(7), section 2) */
 	DATA_FROM,		/* From is not exactly the own address, or one with a +tag */
 	DATA_RESENT,		/* the same, but it was resent by us (RFC 5322 section 3.6.6) */
 	DATA_TOO_BIG,
