@@ -8,8 +8,8 @@
  * Where the protocol leaves a choice: fields are printed in the order of the
  * struct. `Parts` may repeat; each value holds at most PARTS_VALUE octets and
  * whole entries, and the values joined by spaces are skeleton.parts. `Head` is
- * `HEX-SHA256 SIZE`. The skeleton of an ns is its body; with neither body
- * nor Head the skeleton is too large for both. `Pad` is one field of 'x'
+ * `HEX-SHA256 SIZE`. The skeleton of an ns is its body, or lies in the head;
+ * a head without one says that it is over the limit. `Pad` is one field of 'x'
  * before Length, as long as it takes for the record with its body to be a
  * multiple of 512 octets; a reader ignores it. The body of a head is the skeleton text,
  * `Skeleton-Size` octets of it, and then the piece hashes; `Piece-Size` is
