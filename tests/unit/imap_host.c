@@ -2,7 +2,9 @@
  * The IMAP server alone on a store folder, for clients of other people's
  * making and for tests/imap_*.py. User "user", password "pass".
  *
- *	imap_host DIR [--bulk-pull|--starttls|--tls]
+ *	imap_host DIR [--bulk-pull] [--starttls|--tls] [--progress]
+ *
+ * --progress: INPROGRESS comes every 50 ms
  *
  * says "port N" and then takes commands, a line each, answered with "ok ..."
  * or "no ...":
@@ -315,7 +317,10 @@ static void on_signal(void *arg)
 
 static bool has(int argc, char **argv, const char *option)
 {
-	return argc > 2 && strcmp(argv[2], option) == 0;
+	for (int i = 2; i < argc; i++)
+		if (strcmp(argv[i], option) == 0)
+			return true;
+	return false;
 }
 
 static struct tls *make_tls(const char *dir, struct err *e)
@@ -334,6 +339,7 @@ int main(int argc, char **argv)
 	const char *const listen[] = { "127.0.0.1:0" };
 	struct imap_settings settings = {
 		.listen = listen, .n_listen = 1, .address = "user@home", .bulk_pull = has(argc, argv, "--bulk-pull"),
+		.progress_ms = has(argc, argv, "--progress") ? 50 : 0,
 		.tls_mode = has(argc, argv, "--starttls") ? 1 : has(argc, argv, "--tls") ? 2 : 0,
 	};
 	const struct imap_hooks hooks = {

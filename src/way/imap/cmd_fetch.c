@@ -41,18 +41,22 @@ static void go_on(struct imap_session *);
 
 /* ---- waiting for a body ---- */
 
+static int64_t progress_ms(const struct imap_session *s)
+{
+	return s->imap->settings.progress_ms > 0 ? s->imap->settings.progress_ms : PROGRESS_MS;
+}
+
 static void progress(struct imap_session *s)
 {
 	imap_send(s, "* OK [INPROGRESS (\"%s\" NIL NIL)] Still fetching the message", s->cmd->tag);
 	imap_flush(s);
-	imap_wait(s, PROGRESS_MS, progress);
+	imap_wait(s, progress_ms(s), progress);
 }
 
 static void pull(struct imap_session *s, uint64_t content)
 {
-	s->ticket = ++s->imap->last_ticket;
-	imap_wait(s, PROGRESS_MS, progress);
-	s->imap->hooks.pull(s->imap->hooks.arg, content, s->ticket);
+	imap_wait(s, progress_ms(s), progress);
+	imap_pull_ask(s, content);
 }
 
 void imap_fetch_pulled(struct imap_session *s, enum outcome res, const char *text)

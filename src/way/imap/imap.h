@@ -22,6 +22,7 @@ struct imap_settings {
 	struct tls *tls;
 	bool bulk_pull;			/* imap.bulk = "pull" */
 	const char *address;
+	int64_t progress_ms;		/* between two INPROGRESS; 0: 15 s */
 };
 
 struct imap_hooks {

@@ -18,6 +18,7 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/imap.h \
 	src/way/imap/name.c src/way/imap/name.h \
 	src/way/imap/parser.c src/way/imap/parser.h \
+	src/way/imap/pulls.c \
 	src/way/imap/search.c src/way/imap/search.h \
 	src/way/imap/seqset.c src/way/imap/seqset.h \
 	src/way/imap/server.c \
@@ -36,7 +37,8 @@ LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_LOOP) $(LIB_BAS
 noinst_PROGRAMS += tests/unit/imap_host
 tests_unit_imap_host_SOURCES = tests/unit/imap_host.c
 tests_unit_imap_host_LDADD = $(LIB_IMAP)
-dist_check_SCRIPTS += tests/imap-clients
+dist_check_SCRIPTS += tests/imap-clients tests/imap-pulls
+EXTRA_DIST += tests/imap_host.py
 
 IMAP_TESTS = tests/unit/test_imap_parser tests/unit/test_imap_words
 check_PROGRAMS += $(IMAP_TESTS)

@@ -200,6 +200,7 @@ void imap_stop(struct imap **imap)
 		return;
 	for (size_t n = 0; n < i->n_listeners; n++)
 		listener_free(&i->listeners[n]);
+	i->is_stopping = true;
 	store_unwatch(i->store, i);
 	for (s = TAILQ_FIRST(&i->sessions); s; s = next_s) {
 		static const char bye[] = "* BYE Server is stopping\r\n";
@@ -220,18 +221,4 @@ void imap_stop(struct imap **imap)
 unsigned imap_port(const struct imap *imap)
 {
 	return imap->n_listeners > 0 ? listener_port(imap->listeners[0]) : 0;
-}
-
-void imap_pull_done(struct imap *imap, uint64_t ticket, enum outcome res, const char *text)
-{
-	struct imap_session *s;
-
-	TAILQ_FOREACH(s, &imap->sessions, entry) {
-		if (s->ticket != ticket || ticket == 0)
-			continue;
-		s->ticket = 0;
-		if (!s->ending)
-			imap_fetch_pulled(s, res, text ? text : "");
-		return;
-	}
 }

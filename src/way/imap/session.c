@@ -480,8 +480,7 @@ void imap_session_free(struct imap_session **session)
 	if (!s)
 		return;
 	*session = NULL;
-	if (s->ticket)
-		s->imap->hooks.pull_forget(s->imap->hooks.arg, s->ticket);
+	imap_pull_drop(s);
 	imap_append_drop(&s->append);
 	TAILQ_REMOVE(&s->imap->sessions, s, entry);
 	HASH_DEL(s->imap->by_id, s);

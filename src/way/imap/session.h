@@ -81,6 +81,8 @@ struct imap_session {
 	unsigned failures;		/* of login */
 	unsigned enabled;		/* ENABLED_... */
 	uint64_t ticket;		/* of the pull it waits for; 0 none */
+	uint64_t pulling;		/* that pull's content */
+	bool pull_runs, pull_counts;	/* asked for; takes one of the places */
 	TAILQ_ENTRY(imap_session) entry;
 	UT_hash_handle hh;
 };
@@ -115,6 +117,8 @@ struct imap {
 	uint64_t last_id, last_ticket;
 	struct imap_refs refs;
 	uint64_t quiet;			/* id of the session whose own change is not news to it */
+	unsigned n_pulls;		/* that run */
+	bool is_stopping;
 	bool is_closing_box;		/* a session deletes the mailbox it has selected */
 };
 
@@ -218,6 +222,10 @@ void imap_append_literal(struct imap_session *);
 size_t imap_append_data(struct imap_session *, const char *data, size_t len);
 void imap_append_drop(struct imap_append **);
 
+/* Bring the body of this content here, when it is our turn; ends with imap_fetch_pulled(). */
+void imap_pull_ask(struct imap_session *, uint64_t content);
+/* The session goes; harmless when it waits for nothing. */
+void imap_pull_drop(struct imap_session *);
 /* The pull this session waits for has ended. */
 void imap_fetch_pulled(struct imap_session *, enum outcome, const char *text);
 

@@ -1,0 +1,65 @@
+"""The IMAP server alone (tests/unit/imap_host) on a store of its own, for scripts that talk to it."""
+import imaplib, os, re, shutil, subprocess, sys, tempfile
+
+BUILD = os.environ.get("BUILD_DIR", os.getcwd())
+MSG = (b"From: Ann <ann@example.org>\r\nTo: user@home\r\nSubject: hello\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n"
+       b"Message-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+       b"--b\r\nContent-Type: text/plain\r\n\r\nsome words\r\n--b\r\nContent-Type: application/x; name=y\r\n"
+       b"Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n")
+
+
+class Host:
+    """One server on a store of its own."""
+
+    def __init__(self, *options):
+        self.dir = tempfile.mkdtemp(prefix="imap")
+        self.message = os.path.join(self.dir, "message")
+        with open(self.message, "wb") as f:
+            f.write(MSG)
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests/unit/imap_host"), os.path.join(self.dir, "state"), *options],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline().split()[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        status = self.process.wait(20)
+        shutil.rmtree(self.dir)
+        assert status == 0, f"the host ended with {status}"
+
+    def tell(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        assert answer.startswith("ok"), f"{command}: {answer}"
+        return answer
+
+    def client(self):
+        c = imaplib.IMAP4("127.0.0.1", self.port)
+        c.login("user", "pass")
+        return c
+
+
+def ok(answer):
+    assert answer[0] == "OK", answer
+    return answer[1]
+
+
+def run(tests, needs):
+    """Every test_* of tests; needs: {test: program}, without which it is skipped. Ends the script."""
+    failed = 0
+    for name, test in [(n, t) for n, t in sorted(tests.items()) if n.startswith("test_")]:
+        if len(sys.argv) > 1 and not any(word in name for word in sys.argv[1:]):
+            continue
+        if name in needs and not shutil.which(needs[name]):
+            print(f"skip {name}: no {needs[name]}")
+            continue
+        try:
+            test()
+            print(f"ok {name}", flush=True)
+        except Exception as e:      # every kind of failure counts, and the others still run
+            failed += 1
+            print(f"FAILED {name}: {type(e).__name__} {e}", flush=True)
+    sys.exit(failed > 0)
