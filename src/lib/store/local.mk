@@ -6,6 +6,7 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/content.c \
 	src/lib/store/content.h \
 	src/lib/store/db.c \
+	src/lib/store/expunged.c \
 	src/lib/store/ids.c \
 	src/lib/store/keyword.c \
 	src/lib/store/letter.c \
@@ -26,12 +27,16 @@ src_lib_store_libstore_a_SOURCES = \
 EXTRA_DIST += src/lib/store/README
 
 STORE_TESTS = \
+	tests/unit/test_store_expunged \
 	tests/unit/test_store_full \
 	tests/unit/test_store_letter \
 	tests/unit/test_store_mailbox \
 	tests/unit/test_store_notice \
 	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
+tests_unit_test_store_expunged_SOURCES = tests/unit/test_store_expunged.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_expunged_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_store_expunged_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_full_SOURCES = tests/unit/test_store_full.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_full_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_full_LDADD = $(LIB_STORE) $(CHECK_LIBS)

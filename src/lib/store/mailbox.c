@@ -50,6 +50,7 @@ static struct box *add(struct store *s, uint64_t id, const char *name)
 	struct box *box = mem_zero(s, struct box);
 
 	box->pub.id = id;
+	box->n_runs = -1;
 	HASH_ADD(hh_id, s->by_id, pub.id, sizeof(box->pub.id), box);
 	set_name(s, box, name);
 	return box;
@@ -76,9 +77,11 @@ void mailbox_write(struct store *s)
 {
 	struct box *box;
 
-	LIST_FOREACH(box, &s->dirty, dirty_link)
+	LIST_FOREACH(box, &s->dirty, dirty_link) {
+		expunged_write(s, box);
 		db_write(s, "UPDATE mailbox SET uidnext = ?, modseq = ? WHERE id = ?",
 		    ARGS(I(box->pub.uidnext), I(box->pub.modseq), I(box->pub.id)));
+	}
 }
 
 void mailbox_committed(struct store *s)
@@ -181,8 +184,10 @@ void mailbox_undone(struct store *s)
 	struct box *box;
 
 	read_rows(s);
-	LIST_FOREACH(box, &s->dirty, dirty_link)
+	LIST_FOREACH(box, &s->dirty, dirty_link) {
+		expunged_undone(box);
 		message_reload(s, box);
+	}
 }
 
 void mailbox_free(struct store *s)
@@ -311,6 +316,8 @@ enum outcome store_mailbox_delete(struct store *s, const char *name, struct err 
 	}
 	uint64_t id = box->pub.id;
 	message_expunge_all(s, box);
+	box->run.hi = 0;
+	db_write(s, "DELETE FROM expunged WHERE mailbox = ?", ARGS(I(id)));
 	db_write(s, "DELETE FROM mailbox WHERE id = ?", ARGS(I(id)));
 	forget(s, box);
 	watch_mailbox_gone(s, id);

@@ -73,6 +73,13 @@ void store_content_set_keywords(struct store *, uint64_t content, uint64_t set, 
 void store_message_expunge(struct store *, struct mailbox *, uint32_t uid);
 void store_message_clear_recent(struct store *, struct mailbox *);
 
+struct uid_range { uint32_t lo, hi; };
+/*
+ * UIDs that were expunged after this mod-sequence; ascending and apart, below
+ * ctx, NULL for none. Of what was long ago more is named: UIDs that went earlier or never were, none that is there.
+ */
+struct uid_range *store_expunged_since(struct store *, const void *ctx, struct mailbox *, uint64_t modseq, size_t *n_out);
+
 /* Bit of a keyword, made when missing; 0 when all LIMIT_KEYWORDS are taken or the name is no atom. */
 uint64_t store_keyword(struct store *, const char *name);
 const char *store_keyword_name(struct store *, unsigned bit_index);	/* NULL: unused */

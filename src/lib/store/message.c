@@ -200,6 +200,7 @@ static void expunge(struct store *s, struct box *box, size_t i)
 	pub->n_messages--;
 	memmove(&pub->messages[i], &pub->messages[i + 1], (pub->n_messages - i) * sizeof(was));
 	pub->modseq++;
+	expunged_note(s, box, was.uid);
 	mailbox_touch(s, box);
 	db_write(s, "DELETE FROM message WHERE mailbox = ? AND uid = ?", ARGS(I(pub->id), I(was.uid)));
 	watch_expunged(s, box, &was, !db_has(s, "SELECT 1 FROM message WHERE content = ?", ARGS(I(was.content))));
@@ -240,6 +241,7 @@ void message_move_all(struct store *s, struct box *from, struct box *to)
 		count(from, &all[i], -1);
 		from->pub.n_messages = i;
 		from->pub.modseq++;
+		expunged_note(s, from, all[i].uid);
 		watch_expunged(s, from, &all[i], false);
 	}
 	for (size_t i = 0; i < n; i++) {

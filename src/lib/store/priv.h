@@ -45,12 +45,20 @@ struct gone {
 	size_t n, size;
 };
 
+/* UIDs that went one after the other; hi 0: none. */
+struct expunged_run {
+	uint32_t lo, hi;
+	uint64_t modseq;
+};
+
 struct box {
 	struct mailbox pub;
 	size_t size;			/* of pub.messages */
 	bool loaded;
 	bool dirty;			/* uidnext, modseq or messages changed since the last commit */
 	LIST_ENTRY(box) dirty_link;
+	struct expunged_run run;	/* no row yet */
+	int64_t n_runs;			/* rows of expunged; -1: not counted */
 	bool seen;			/* scratch of the reload */
 	UT_hash_handle hh_id, hh_name;
 };
@@ -175,6 +183,11 @@ void message_reload(struct store *, struct box *);
 void message_expunge_all(struct store *, struct box *);
 void message_move_all(struct store *, struct box *from, struct box *to);
 void keyword_load(struct store *);
+
+/* expunged.c */
+void expunged_note(struct store *, struct box *, uint32_t uid);	/* with the mailbox's mod-sequence as of now */
+void expunged_write(struct store *, struct box *);
+void expunged_undone(struct box *);
 
 static inline struct box *box_of(struct mailbox *box)
 {

@@ -94,6 +94,11 @@ static const char *const migrations[] = {
 	"ALTER TABLE letter ADD COLUMN envid TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE rcpt ADD COLUMN tell INTEGER NOT NULL DEFAULT 6;"
 	"ALTER TABLE rcpt ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';",
+
+	/* 4: what was expunged (RFC 7162); of what went before nothing is known */
+	"CREATE TABLE expunged(mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, lo INTEGER NOT NULL,"
+	" hi INTEGER NOT NULL, PRIMARY KEY(mailbox, modseq, lo)) WITHOUT ROWID;"
+	"INSERT INTO expunged(mailbox, modseq, lo, hi) SELECT id, modseq, 1, uidnext - 1 FROM mailbox WHERE uidnext > 1;",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };
