@@ -6,13 +6,17 @@
  *	O1		connects only
  *	C1 text		sends text and a line end
  *	S1 pattern	the next line is this; '%' stands for anything
- *	D1 tag pattern	all lines to the tagged answer, which is "tag pattern"
+ *	D1 tag pattern	all lines to the tagged answer, which is "tag pattern"; with "*" for the tag to a line that is so
  *	E1		the server ends the connection
  *	X1		the client does
  *	H command	for the host; MSG and BIG are files
  *	R1 MSG		the next line announces a literal, which is this file
+ *	V1 BOX		asks for the UIDVALIDITY of BOX, for which @UV@ stands from now on
+ *
+ * They stand in imap_scenes.h and, by capability, in tests/scenes/imap-*.scene.
  */
 #include <errno.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,6 +44,7 @@ static struct {
 	unsigned port;
 	FILE *session[N_SESSIONS];
 	const char *scene;
+	char uidvalidity[16];
 } t;
 
 /* ---- the host ---- */
@@ -150,7 +155,7 @@ static void drain(unsigned i, const char *pattern)
 
 	do {
 		ck_assert_msg(read_line(i, line) != NULL, "scene '%s': end before '%s'", t.scene, pattern);
-	} while (strncmp(line, pattern, tag) != 0 || line[tag] != ' ');
+	} while (tag == 1 && pattern[0] == '*' ? !matches(pattern, line) : strncmp(line, pattern, tag) != 0 || line[tag] != ' ');
 	ck_assert_msg(matches(pattern, line), "scene '%s': '%s' instead of '%s'", t.scene, line, pattern);
 }
 
@@ -215,10 +220,32 @@ static void expect_file(unsigned i, const char *name)
 	talloc_free(ctx);
 }
 
+static void ask_uidvalidity(unsigned i, const char *box)
+{
+	static char line[LINE];
+	char *status = mem_printf(t.ctx, "v STATUS %s (UIDVALIDITY)\r\n", box);
+
+	say(i, status, strlen(status));
+	ck_assert_ptr_nonnull(read_line(i, line));
+	const char *value = strstr(line, "(UIDVALIDITY ");
+
+	ck_assert_ptr_nonnull(value);
+	snprintf(t.uidvalidity, sizeof(t.uidvalidity), "%.*s", (int)strcspn(value + 13, ")"), value + 13);
+	expect(i, "v OK %");
+}
+
+/* With @UV@ replaced. */
+static const char *filled_in(const char *text)
+{
+	const char *at = strstr(text, "@UV@");
+
+	return at ? filled_in(mem_printf(t.ctx, "%.*s%s%s", (int)(at - text), text, t.uidvalidity, at + 4)) : text;
+}
+
 static void do_line(char *line)
 {
 	unsigned i = line[0] && line[1] ? (unsigned)(line[1] - '0') % N_SESSIONS : 0;
-	const char *text = strlen(line) > 3 ? line + 3 : "";
+	const char *text = strlen(line) > 3 ? filled_in(line + 3) : "";
 
 	switch (line[0]) {
 	case 'H':
@@ -251,6 +278,9 @@ static void do_line(char *line)
 	case 'R':
 		expect_file(i, text);
 		break;
+	case 'V':
+		ask_uidvalidity(i, text);
+		break;
 	case 'X':
 		fclose(t.session[i]);
 		t.session[i] = NULL;
@@ -265,22 +295,81 @@ static void do_line(char *line)
 
 #include "unit/imap_scenes.h"
 
-START_TEST(session_scenes)
+static void play(const char *name, const char *script)
 {
 	char *save = NULL;
 
-	t.scene = scenes[_i].name;
+	t.scene = name;
 	start();
-	char *text = mem_strdup(t.ctx, scenes[_i].text);
+	char *text = mem_strdup(t.ctx, script);
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		do_line(line);
 	stop();
 }
+
+START_TEST(session_scenes)
+{
+	play(scenes[_i].name, scenes[_i].text);
+}
+END_TEST
+
+/* ---- tests/scenes/imap-*.scene ---- */
+
+enum { N_FILED = 256 };
+
+static struct { char *name, *text; } filed[N_FILED];
+static int n_filed;
+
+static void read_scenes(const char *path)
+{
+	char line[8192];
+	FILE *f = fopen(path, "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "== ", 3) == 0 && n_filed < N_FILED) {
+			line[strcspn(line, "\n")] = '\0';
+			filed[n_filed].name = mem_printf(NULL, "%s: %s", strrchr(path, '/') + 1, line + 3);
+			filed[n_filed++].text = mem_strdup(NULL, "");
+		} else if (n_filed > 0 && line[0] != '#') {
+			filed[n_filed - 1].text = talloc_strdup_append(filed[n_filed - 1].text, line);
+		}
+	}
+	if (f)
+		fclose(f);
+}
+
+static int find_scenes(void)
+{
+	const char *top = getenv("srcdir");
+	char *pattern = mem_printf(NULL, "%s/tests/scenes/imap-*.scene", top ? top : ".");
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			read_scenes(found.gl_pathv[i]);
+		globfree(&found);
+	}
+	talloc_free(pattern);
+	return n_filed;
+}
+
+START_TEST(filed_scenes)
+{
+	play(filed[_i].name, filed[_i].text);
+}
+END_TEST
+
+START_TEST(scenes_found)
+{
+	ck_assert_msg(n_filed > 0, "no tests/scenes/imap-*.scene");
+}
 END_TEST
 
 UNIT_SUITE("imap_session")
 {
+	tcase_add_loop_test(unit_case, filed_scenes, 0, find_scenes());
+	UNIT(scenes_found);
 	UNIT_LOOP(session_scenes, scenes);
 }
 UNIT_END

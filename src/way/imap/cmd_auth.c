@@ -47,10 +47,11 @@ void imap_cmd_id(struct imap_session *s, struct imap_cmd *c)
 /* RFC 5161: what is not known is passed over. */
 void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
 {
-	static const struct { const char *name; unsigned bit; } known[] = {
+	static const struct { const char *name; unsigned bits; } known[] = {
 		{ "CONDSTORE", ENABLED_CONDSTORE },
+		{ "QRESYNC", ENABLED_QRESYNC | ENABLED_CONDSTORE },
 	};
-	unsigned bits = 0;
+	unsigned bits = 0, rows = 0;
 
 	for (size_t i = 0; i < c->n_args; i++) {
 		if (c->args[i].kind != IMAP_ATOM) {
@@ -58,13 +59,15 @@ void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
 			return;
 		}
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			if (strcasecmp(known[k].name, c->args[i].text) == 0)
-				bits |= known[k].bit;
+			if (strcasecmp(known[k].name, c->args[i].text) == 0) {
+				bits |= known[k].bits;
+				rows |= 1u << k;
+			}
 	}
 	s->enabled |= bits;
 	buf_adds(s->out, "* ENABLED");
 	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-		if (bits & known[k].bit)
+		if (rows & 1u << k)
 			buf_addf(s->out, " %s", known[k].name);
 	buf_adds(s->out, "\r\n");
 	imap_finish(s, "OK Enable completed");

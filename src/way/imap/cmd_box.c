@@ -1,5 +1,5 @@
 /*
- * Making, removing and choosing mailboxes. Levels above a new mailbox are made
+ * Making and removing mailboxes, and messages. Levels above a new mailbox are made
  * along (RFC 3501 section 6.3.3). CLOSE and EXPUNGE in the Outbox take letters
  * back: each message goes only when its withdrawal succeeded.
  */
@@ -9,7 +9,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "way/imap/expunge.h"
-#include "way/imap/flags.h"
 #include "way/imap/session.h"
 
 /* ---- mailboxes ---- */
@@ -135,87 +134,13 @@ void imap_cmd_unsubscribe(struct imap_session *s, struct imap_cmd *c)
 	subscribe(s, c, false);
 }
 
-/* ---- selecting ---- */
-
-static size_t first_unseen(const struct mailbox *box)
-{
-	if (box->n_unseen == 0)
-		return 0;
-	for (size_t i = 0; i < box->n_messages; i++)
-		if (!(box->messages[i].flags & FLAG_SEEN))
-			return i + 1;
-	return 0;
-}
-
-/* SELECT x (CONDSTORE) */
-static bool parse_params(struct imap_session *s, const struct imap_arg *list)
-{
-	if (list->kind != IMAP_LIST || list->n_args == 0)
-		return false;
-	for (size_t i = 0; i < list->n_args; i++)
-		if (list->args[i].kind != IMAP_ATOM || strcasecmp(list->args[i].text, "CONDSTORE") != 0)
-			return false;
-	s->enabled |= ENABLED_CONDSTORE;
-	return true;
-}
-
-static void open_box(struct imap_session *s, struct imap_cmd *c, bool read_only)
-{
-	if (c->n_args == 2 && !parse_params(s, &c->args[1])) {
-		imap_finish(s, "BAD Bad parameters of %s", c->verb->name);
-		return;
-	}
-	imap_deselect(s);
-	const char *name = imap_arg_name(s, &c->args[0]);
-
-	if (!name)
-		return;
-	struct mailbox *box = store_mailbox_find(s->imap->store, name);
-
-	if (!box) {
-		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
-		return;
-	}
-	s->view = imap_view_new(s, s->imap->store, box, read_only);
-	/* Something no store has: so that the flags are told even when there are no keywords. */
-	s->view->told_keywords = ~imap_flags_known(s->imap->store);
-	imap_tell_keywords(s);
-	imap_send(s, "* %zu EXISTS", s->view->n);
-	imap_send(s, "* %zu RECENT", s->view->n_recent);
-	size_t unseen = first_unseen(box);
-
-	if (unseen > 0)
-		imap_send(s, "* OK [UNSEEN %zu] First unseen", unseen);
-	imap_send(s, "* OK [UIDVALIDITY %u] UIDs are valid", (unsigned)box->uidvalidity);
-	imap_send(s, "* OK [UIDNEXT %u] Next UID", (unsigned)box->uidnext);
-	imap_send(s, "* OK [HIGHESTMODSEQ %llu] Highest mod-sequence", (unsigned long long)box->modseq);
-	imap_send(s, "* OK [MAILBOXID (F%llu)] Id of the mailbox", (unsigned long long)box->id);
-	imap_finish(s, "OK [READ-%s] %s completed", read_only ? "ONLY" : "WRITE", c->verb->name);
-}
-
-void imap_cmd_select(struct imap_session *s, struct imap_cmd *c)
-{
-	open_box(s, c, false);
-}
-
-void imap_cmd_examine(struct imap_session *s, struct imap_cmd *c)
-{
-	open_box(s, c, true);
-}
-
-void imap_cmd_unselect(struct imap_session *s, struct imap_cmd *c)
-{
-	(void)c;
-	imap_deselect(s);
-	imap_finish(s, "OK Unselect completed");
-}
-
 /* ---- expunging ---- */
 
 struct expunge {
 	struct imap_walk walk;
 	struct imap_span all;
 	bool close;			/* nothing is told, the mailbox is left */
+	bool any;
 	struct err refused;		/* text of the last message that had to stay */
 };
 
@@ -246,7 +171,7 @@ static void expunged(struct imap_session *s, const struct expunge *x)
 	if (x->refused.text[0])
 		imap_finish(s, "NO [CANNOT] %s", imap_plain(x, x->refused.text));
 	else
-		imap_finish_durable(s, "OK %s completed", x->close ? "Close" : "Expunge");
+		imap_finish_durable(s, "OK %s%s completed", x->close || !x->any ? "" : imap_highest(s), x->close ? "Close" : "Expunge");
 }
 
 static void go_on(struct imap_session *s)
@@ -265,6 +190,8 @@ static void go_on(struct imap_session *s)
 
 		if (imap_expunge_one(s, box, m->uid, &e) != OK)
 			x->refused = e;
+		else
+			x->any = true;
 		if (imap_is_slice_over(s, started)) {
 			imap_yield(s, go_on);
 			return;

@@ -63,7 +63,7 @@ static void copied(struct imap_session *s, bool ok)
 	else if (x->has_gone && uids[0] == '\0')
 		imap_finish(s, "OK [EXPUNGEISSUED] Some messages are gone");
 	else
-		imap_finish(s, "OK %s%s completed", uids, x->move ? "Move" : "Copy");
+		imap_finish(s, "OK %s%s%s completed", uids, x->move && x->n > 0 ? imap_highest(s) : "", x->move ? "Move" : "Copy");
 }
 
 /* false: the mailbox to copy to is gone. */

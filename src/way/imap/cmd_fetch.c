@@ -20,6 +20,7 @@
 #include "way/imap/fetchatt.h"
 #include "way/imap/flags.h"
 #include "way/imap/session.h"
+#include "way/imap/vanished.h"
 
 enum { PROGRESS_MS = 15 * 1000 };
 
@@ -27,6 +28,7 @@ struct fetch {
 	struct imap_fetch what;
 	struct imap_walk walk;
 	uint64_t since;			/* only what changed after this mod-sequence; 0: all */
+	bool vanished;			/* and what went after it */
 	bool pulls;			/* bodies that are not here */
 	bool single;
 	size_t at;			/* index of the message whose body is being pulled */
@@ -171,7 +173,7 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 	const struct message *m = store_message_find(box, s->view->uids[index]);
 	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS },
 	    modseq = { .item = ITEM_MODSEQ };
-	bool by_uid = s->cmd->verb->flags & BY_UID;
+	bool by_uid = s->cmd->verb->flags & BY_UID || s->enabled & ENABLED_QRESYNC;
 	bool newly = see(s, f, box, m, b);
 
 	m = store_message_find(box, s->view->uids[index]);
@@ -303,11 +305,40 @@ static void go_on(struct imap_session *s)
 	fetched(s, f);
 }
 
-/* FETCH 1:* (FLAGS) (CHANGEDSINCE 12345) */
-static bool parse_modifiers(const struct imap_arg *list, uint64_t *since_out)
+/* FETCH 1:* (FLAGS) (CHANGEDSINCE 12345 VANISHED) */
+static bool parse_modifiers(const struct imap_session *s, const struct imap_arg *list, struct fetch *f)
 {
-	return list->n_args == 2 && list->args[0].kind == IMAP_ATOM && strcasecmp(list->args[0].text, "CHANGEDSINCE") == 0 &&
-	    imap_arg_modseq(&list->args[1], since_out) && *since_out > 0;
+	for (size_t i = 0; i < list->n_args; i++) {
+		const struct imap_arg *a = &list->args[i];
+
+		if (a->kind != IMAP_ATOM)
+			return false;
+		if (strcasecmp(a->text, "VANISHED") == 0 && s->cmd->verb->flags & BY_UID && s->enabled & ENABLED_QRESYNC)
+			f->vanished = true;
+		else if (strcasecmp(a->text, "CHANGEDSINCE") != 0 || ++i == list->n_args ||
+		    !imap_arg_modseq(&list->args[i], &f->since))
+			return false;
+	}
+	return f->since > 0;
+}
+
+/* '*' is the highest UID there ever was: it may be what went. */
+static void tell_vanished(struct imap_session *s, const struct imap_arg *a, uint64_t since)
+{
+	struct mailbox *box = imap_box(s);
+	struct imap_seqset set = { .n = s->view->n_saved };
+
+	if (!box)
+		return;
+	if (strcmp(a->text, "$") == 0) {
+		set.ranges = mem_array(s->cmd, struct imap_range, set.n + 1);
+		for (size_t i = 0; i < set.n; i++)
+			set.ranges[i] = (struct imap_range){ s->view->saved[i], s->view->saved[i] };
+	} else {
+		imap_seqset_parse(s->cmd, a->text, &set);
+		imap_seqset_resolve(&set, box->uidnext - 1);
+	}
+	imap_vanished_earlier(s, box, since, &set, 0);
 }
 
 void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
@@ -320,7 +351,7 @@ void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
 	size_t n = c->n_args - 1;
 
 	if (n > 1 && c->args[n].kind == IMAP_LIST) {
-		if (!parse_modifiers(&c->args[n--], &f->since)) {
+		if (!parse_modifiers(s, &c->args[n--], f)) {
 			imap_finish(s, "BAD Bad FETCH modifiers");
 			return;
 		}
@@ -333,5 +364,7 @@ void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
 		s->enabled |= ENABLED_CONDSTORE;
 	f->failed = OK;
 	f->pulls = f->single || s->imap->settings.bulk_pull;
+	if (f->vanished)
+		tell_vanished(s, &c->args[0], f->since);
 	go_on(s);
 }

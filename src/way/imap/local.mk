@@ -8,6 +8,7 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/cmd_fetch.c \
 	src/way/imap/cmd_list.c \
 	src/way/imap/cmd_search.c \
+	src/way/imap/cmd_select.c \
 	src/way/imap/cmd_sort.c \
 	src/way/imap/cmd_store.c \
 	src/way/imap/date.c src/way/imap/date.h \
@@ -27,9 +28,10 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/tell.c \
 	src/way/imap/text.c src/way/imap/text.h \
 	src/way/imap/thread.c src/way/imap/thread.h \
+	src/way/imap/vanished.c src/way/imap/vanished.h \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
-EXTRA_DIST += src/way/imap/README
+EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene
 
 LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_LOOP) $(LIB_BASE)
 

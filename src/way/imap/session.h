@@ -35,6 +35,7 @@ enum {
 /* What ENABLE, or a command that implies it, has turned on for this session. */
 enum {
 	ENABLED_CONDSTORE = 1,
+	ENABLED_QRESYNC = 2,		/* never without CONDSTORE */
 };
 
 #define IMAP_APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
@@ -171,6 +172,8 @@ const char *imap_arg_name(struct imap_session *, const struct imap_arg *);
 bool imap_arg_set(struct imap_session *, const struct imap_arg *, struct imap_walk *, bool *single_out);
 /* A mod-sequence (RFC 7162 section 7), from 0 on; false when the argument is none. */
 bool imap_arg_modseq(const struct imap_arg *, uint64_t *out);
+/* "[HIGHESTMODSEQ 12] " for the answer to what expunged (RFC 7162 section 3.2.7); "" when the client does not care. Below the command. */
+const char *imap_highest(const struct imap_session *);
 bool imap_is_outbox(const struct imap_session *, const struct mailbox *);
 
 /* Capabilities as of now. */

@@ -10,6 +10,7 @@
 #include "way/imap/flags.h"
 #include "way/imap/name.h"
 #include "way/imap/session.h"
+#include "way/imap/vanished.h"
 
 struct mailbox *imap_box(const struct imap_session *s)
 {
@@ -24,6 +25,15 @@ void imap_deselect(struct imap_session *s)
 bool imap_is_outbox(const struct imap_session *s, const struct mailbox *box)
 {
 	return box && box == store_mailbox_standard(s->imap->store, BOX_OUTBOX);
+}
+
+const char *imap_highest(const struct imap_session *s)
+{
+	const struct mailbox *box = imap_box(s);
+
+	if (!(s->enabled & ENABLED_CONDSTORE) || !box)
+		return "";
+	return mem_printf(s->cmd, "[HIGHESTMODSEQ %llu] ", (unsigned long long)box->modseq);
 }
 
 void imap_add_number(struct buf *out, uint64_t number)
@@ -79,7 +89,7 @@ void imap_tell_flags(struct imap_session *s, size_t index, const struct message 
 	if (m->keywords & ~s->view->told_keywords)
 		imap_tell_keywords(s);
 	buf_addf(s->out, "* %zu FETCH (", index + 1);
-	if (with_uid)
+	if (with_uid || s->enabled & ENABLED_QRESYNC)
 		buf_addf(s->out, "UID %u ", (unsigned)m->uid);
 	buf_adds(s->out, "FLAGS ");
 	imap_flags_print(s->out, s->imap->store, imap_view_flags(s->view, m), m->keywords);
@@ -92,17 +102,22 @@ void imap_tell_flags(struct imap_session *s, size_t index, const struct message 
 static void tell_expunged(struct imap_session *s, const struct mailbox *box)
 {
 	struct imap_view *v = s->view;
-	size_t kept = 0, k = 0;
+	uint32_t *gone = s->enabled & ENABLED_QRESYNC ? mem_array(NULL, uint32_t, v->n + 1) : NULL;
+	size_t kept = 0, k = 0, n_gone = 0;
 
 	for (size_t i = 0; i < v->n; i++) {
 		while (k < box->n_messages && box->messages[k].uid < v->uids[i])
 			k++;
 		if (k < box->n_messages && box->messages[k].uid == v->uids[i])
 			v->uids[kept++] = v->uids[i];
+		else if (gone)
+			gone[n_gone++] = v->uids[i];
 		else
 			imap_send(s, "* %zu EXPUNGE", kept + 1);
 	}
 	v->n = kept;
+	imap_vanished_now(s, gone, n_gone);
+	talloc_free(gone);
 	kept = 0;
 	for (size_t i = 0; i < v->n_recent; i++)
 		if (imap_view_index(v, v->recent[i]) < v->n)
