@@ -1,11 +1,14 @@
 /*
  * A whole session on a real store: what a client sends after login, whatever
- * it is, ends with a server that still answers. One store for all runs; it
- * has messages that are here and one whose body is not.
+ * it is, ends with a server that still answers. Another session idles on the
+ * same mailbox meanwhile and hears of it. One store for all runs; it has
+ * messages that are here and one whose body is not.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +29,7 @@ static struct {
 	struct pool *pool;
 	struct store *store;
 	struct imap *imap;
-	int client;
+	int client, server, idler;
 	struct timer *timer;
 	bool closed;
 } f;
@@ -105,6 +108,16 @@ static void on_quiet(void *arg)
 	loop_stop(f.loop);
 }
 
+/* All that was sent is read, and nothing of it still runs. */
+static bool is_done(void)
+{
+	const struct imap_session *s = TAILQ_LAST(&f.imap->sessions, imap_sessions);
+	int waits = 0;
+
+	return s && s->id == f.imap->last_id && s->authed && !s->cmd && !s->held_back && conn_unsent(s->conn) == 0 &&
+	    ioctl(f.server, FIONREAD, &waits) == 0 && waits == 0;
+}
+
 static void on_turn(void *arg)
 {
 	char block[4096];
@@ -112,12 +125,16 @@ static void on_turn(void *arg)
 
 	(void)arg;
 	store_turn(f.store);
+	while (f.idler >= 0 && read(f.idler, block, sizeof(block)) > 0)
+		;
 	if (f.closed)
 		return;
 	while ((n = read(f.client, block, sizeof(block))) > 0)
 		timer_set(f.timer, 2);
 	if (n == 0) {
 		f.closed = true;
+		loop_stop(f.loop);
+	} else if (is_done()) {
 		loop_stop(f.loop);
 	}
 }
@@ -140,10 +157,25 @@ static void begin(void)
 	atexit(finish);
 }
 
+/* A session with these octets on its socket; the client's end. */
+static int open_session(const char *start, const uint8_t *data, size_t size)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		abort();
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	fcntl(pair[1], F_SETFL, O_NONBLOCK);
+	if (write(pair[1], start, strlen(start)) < 0 || (size > 0 && write(pair[1], data, size) < 0))
+		abort();
+	f.server = pair[0];
+	imap_session_open(f.imap, pair[0]);
+	return pair[1];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char start[] = "l LOGIN a b\r\ns SELECT INBOX\r\n";
-	int pair[2];
 
 	if (!f.loop)
 		begin();
@@ -155,18 +187,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		add(true);
 		add(false);
 	}
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
-		abort();
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	fcntl(pair[1], F_SETFL, O_NONBLOCK);
-	f.client = pair[1];
 	f.closed = false;
-	if (write(f.client, start, sizeof(start) - 1) < 0 || (size > 0 && write(f.client, data, size) < 0))
-		abort();
-	imap_session_open(f.imap, pair[0]);
+	f.idler = open_session("l LOGIN a b\r\ns SELECT INBOX (CONDSTORE)\r\ni IDLE\r\n", NULL, 0);
+	f.client = open_session(start, data, size);
 	timer_set(f.timer, 5);
 	loop_run(f.loop);
 	close(f.client);
+	close(f.idler);
+	f.idler = -1;
 	f.closed = true;
 	/* The server sees the end. */
 	timer_set(f.timer, 0);

@@ -55,8 +55,10 @@ tests_unit_test_imap_session_SOURCES = tests/unit/test_imap_session.c tests/unit
 tests_unit_test_imap_session_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_imap_session_LDADD = $(LIB_BASE) $(CHECK_LIBS)
 
-FUZZ_TARGETS += tests/fuzz/fuzz_imap_parser tests/fuzz/fuzz_imap_session
+FUZZ_TARGETS += tests/fuzz/fuzz_imap_parser tests/fuzz/fuzz_imap_session tests/fuzz/fuzz_imap_text
 tests_fuzz_fuzz_imap_parser_SOURCES = tests/fuzz/fuzz_imap_parser.c
 tests_fuzz_fuzz_imap_parser_LDADD = $(FUZZ_MAIN) $(LIB_IMAP)
 tests_fuzz_fuzz_imap_session_SOURCES = tests/fuzz/fuzz_imap_session.c
 tests_fuzz_fuzz_imap_session_LDADD = $(FUZZ_MAIN) $(LIB_IMAP)
+tests_fuzz_fuzz_imap_text_SOURCES = tests/fuzz/fuzz_imap_text.c
+tests_fuzz_fuzz_imap_text_LDADD = $(FUZZ_MAIN) $(LIB_IMAP)
