@@ -36,6 +36,14 @@ class Host:
         assert answer.startswith("ok"), f"{command}: {answer}"
         return answer
 
+    def peak_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return int(re.search(r"VmHWM:\s+(\d+)", f.read())[1])
+
+    def longest_ms(self):
+        """The longest turn of its loop since this was asked last."""
+        return int(self.tell("longest").split()[1])
+
     def client(self):
         c = imaplib.IMAP4("127.0.0.1", self.port)
         c.login("user", "pass")
@@ -61,5 +69,6 @@ def run(tests, needs):
             print(f"ok {name}", flush=True)
         except Exception as e:      # every kind of failure counts, and the others still run
             failed += 1
-            print(f"FAILED {name}: {type(e).__name__} {e}", flush=True)
+            line = e.__traceback__.tb_next.tb_lineno
+            print(f"FAILED {name}, line {line}: {type(e).__name__} {str(e)[:1000]}", flush=True)
     sys.exit(failed > 0)

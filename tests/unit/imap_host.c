@@ -2,9 +2,9 @@
  * The IMAP server alone on a store folder, for clients of other people's
  * making and for tests/imap_*.py. User "user", password "pass".
  *
- *	imap_host DIR [--bulk-pull] [--starttls|--tls] [--progress]
+ *	imap_host DIR [--bulk-pull] [--starttls|--tls] [--progress] [--auth-delay]
  *
- * --progress: INPROGRESS comes every 50 ms
+ * --progress: INPROGRESS comes every 50 ms; --auth-delay: failed logins wait in units of 100 ms
  *
  * says "port N" and then takes commands, a line each, answered with "ok ..."
  * or "no ...":
@@ -13,6 +13,7 @@
  *	pull MODE MS		what a pull does from now on: ok, retry, reject, never
  *	withdraw MODE		what the Outbox answers: ok, reject
  *	pulls			how many pulls, how many forgotten
+ *	longest			turn of the loop since last asked, in ms
  *	wait PULLS FORGOTTEN	answers when there were so many
  *	expunge MAILBOX UID	as by somebody else
  *	keyword MAILBOX UID NAME	set by somebody else
@@ -267,6 +268,10 @@ static void command(struct host *h, char *line)
 		printf("ok %u %u\n", h->pulls, h->forgotten);
 		fflush(stdout);
 		return;
+	} else if (strcmp(word[0], "longest") == 0) {
+		printf("ok %lld\n", (long long)loop_take_longest_ms(h->loop));
+		fflush(stdout);
+		return;
 	} else if (strcmp(word[0], "wait") == 0 && word[2]) {
 		h->is_waited_for = true;
 		h->wait_pulls = (unsigned)atoi(word[1]);
@@ -339,7 +344,7 @@ int main(int argc, char **argv)
 	const char *const listen[] = { "127.0.0.1:0" };
 	struct imap_settings settings = {
 		.listen = listen, .n_listen = 1, .address = "user@home", .bulk_pull = has(argc, argv, "--bulk-pull"),
-		.progress_ms = has(argc, argv, "--progress") ? 50 : 0,
+		.auth_delay_ms = has(argc, argv, "--auth-delay") ? 100 : 0, .progress_ms = has(argc, argv, "--progress") ? 50 : 0,
 		.tls_mode = has(argc, argv, "--starttls") ? 1 : has(argc, argv, "--tls") ? 2 : 0,
 	};
 	const struct imap_hooks hooks = {

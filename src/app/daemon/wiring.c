@@ -47,6 +47,7 @@ struct daemon {
 	struct tls *tls;
 	struct smtp *smtp;
 	struct imap *imap;
+	struct penalty penalty;		/* of failed logins, at every door */
 	struct commands *commands;
 	struct timer *watchdog, *again;
 };
@@ -416,7 +417,7 @@ static bool start_smtp(struct daemon *d, struct err *e)
 	struct smtp_settings smtp = {
 		.listen = s->smtp.listen.list, .n_listen = s->smtp.listen.n, .tls_mode = s->smtp.tls, .tls = d->tls,
 		.max_size = s->smtp.max_size, .max_recipients = s->smtp.max_recipients, .address = s->address,
-		.spool = store_dir(d->store, PLACE_SPOOL),
+		.spool = store_dir(d->store, PLACE_SPOOL), .penalty = &d->penalty,
 	};
 	struct smtp_hooks hooks = { .login = on_login, .secret = on_secret, .submit = on_submit, .arg = d };
 
@@ -429,7 +430,7 @@ static bool start_imap(struct daemon *d, struct err *e)
 	const struct settings *s = d->settings;
 	struct imap_settings imap = {
 		.listen = s->imap.listen.list, .n_listen = s->imap.listen.n, .tls_mode = (int)s->imap.tls, .tls = d->tls,
-		.bulk_pull = s->imap.bulk_pull, .address = s->address,
+		.bulk_pull = s->imap.bulk_pull, .address = s->address, .penalty = &d->penalty,
 	};
 	struct imap_hooks hooks = {
 		.login = on_login, .secret = on_secret, .pull = on_pull, .pull_forget = on_pull_forget, .withdraw = on_withdraw, .arg = d,

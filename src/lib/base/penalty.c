@@ -20,3 +20,17 @@ void penalty_add(struct penalty *p, int64_t now_ms)
 	if (penalty_get(p, now_ms) < PENALTY_MAX)
 		p->level++;
 }
+
+unsigned penalty_delay(struct penalty *p, int64_t now_ms, unsigned failures)
+{
+	unsigned units = failures + penalty_get(p, now_ms) / 4;
+
+	return units < PENALTY_DELAY_MAX ? units : PENALTY_DELAY_MAX;
+}
+
+unsigned penalty_hold(struct penalty *p, int64_t now_ms)
+{
+	unsigned units = penalty_get(p, now_ms) / PENALTY_MANY;
+
+	return units < PENALTY_HOLD_MAX ? units : PENALTY_HOLD_MAX;
+}

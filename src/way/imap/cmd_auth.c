@@ -1,18 +1,20 @@
 /*
  * Who is there: capabilities, TLS, login. A wrong password costs the client
- * time - one second more each time - and the fifth ends the connection.
+ * time - one second more each time - and the fifth ends the connection; when
+ * many failed lately, at whatever door, each is looked at late (penalty.h).
  * Passwords go over TLS or loopback only.
  */
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/scram.h"
 #include "way/imap/session.h"
 
-enum { MAX_FAILURES = 5, FAILURE_MS = 1000, MAX_SASL = 8 * 1024, FAKE_ROUNDS = 10000 };
+enum { MAX_FAILURES = 5, DELAY_MS = 1000, MAX_SASL = 8 * 1024, FAKE_ROUNDS = 10000 };
 
 void imap_cmd_capability(struct imap_session *s, struct imap_cmd *c)
 {
@@ -90,6 +92,16 @@ void imap_cmd_starttls(struct imap_session *s, struct imap_cmd *c)
 
 /* ---- login ---- */
 
+static struct penalty *penalty(const struct imap_session *s)
+{
+	return s->imap->settings.penalty ? s->imap->settings.penalty : &s->imap->penalty;
+}
+
+static int64_t delay_unit(const struct imap_session *s)
+{
+	return s->imap->settings.auth_delay_ms > 0 ? s->imap->settings.auth_delay_ms : DELAY_MS;
+}
+
 static void refuse(struct imap_session *s)
 {
 	if (s->failures >= MAX_FAILURES) {
@@ -102,10 +114,25 @@ static void refuse(struct imap_session *s)
 
 static void fail(struct imap_session *s)
 {
+	int64_t now = clock_mono_ms();
+
 	s->failures++;
-	log_info("imap=%llu state=refused tries=%u", (unsigned long long)s->id, s->failures);
+	penalty_add(penalty(s), now);
+	log_info("imap=%llu state=refused tries=%u in_all=%u", (unsigned long long)s->id, s->failures, penalty_get(penalty(s), now));
 	s->cmd->line = NULL;
-	imap_wait(s, (int64_t)s->failures * FAILURE_MS, refuse);
+	imap_wait(s, delay_unit(s) * penalty_delay(penalty(s), now, s->failures), refuse);
+}
+
+/* At what the command holds: now, or late. */
+static void look(struct imap_session *s, void (*fn)(struct imap_session *))
+{
+	unsigned units = penalty_hold(penalty(s), clock_mono_ms());
+
+	s->cmd->line = NULL;
+	if (units > 0)
+		imap_wait(s, delay_unit(s) * units, fn);
+	else
+		fn(s);
 }
 
 static void welcome(struct imap_session *s)
@@ -136,21 +163,25 @@ static bool is_private(struct imap_session *s)
 	return false;
 }
 
+static void try_login(struct imap_session *s)
+{
+	/* The command's own copies are gone with it. */
+	char *user = mem_strdup(NULL, s->cmd->args[0].text), *password = mem_strdup(NULL, s->cmd->args[1].text);
+
+	login(s, user, password);
+	explicit_bzero(password, strlen(password));
+	talloc_free(password);
+	talloc_free(user);
+}
+
 void imap_cmd_login(struct imap_session *s, struct imap_cmd *c)
 {
 	if (c->args[0].kind == IMAP_LIST || c->args[1].kind == IMAP_LIST) {
 		imap_finish(s, "BAD Strings were expected");
 		return;
 	}
-	if (!is_private(s))
-		return;
-	/* The parser's copies are wiped here, the caller's afterwards is gone with the command. */
-	char *user = mem_strdup(NULL, c->args[0].text), *password = mem_strdup(NULL, c->args[1].text);
-
-	login(s, user, password);
-	explicit_bzero(password, strlen(password));
-	talloc_free(password);
-	talloc_free(user);
+	if (is_private(s))
+		look(s, try_login);
 }
 
 /* ---- AUTHENTICATE ---- */
@@ -159,7 +190,10 @@ void imap_cmd_login(struct imap_session *s, struct imap_cmd *c)
 struct sasl {
 	void (*step)(struct imap_session *, struct bytes);
 	struct scram *scram;
+	struct bytes proof;		/* to be looked at */
 };
+
+static void on_response(struct imap_session *, const char *line, size_t len);
 
 static void bad(struct imap_session *s)
 {
@@ -235,14 +269,27 @@ static void scram_first(struct imap_session *s, struct bytes b)
 	explicit_bzero(&secret, sizeof(secret));
 }
 
+static void try_proof(struct imap_session *s)
+{
+	const struct sasl *x = (const struct sasl *)s->cmd->state;
+
+	s->cmd->line = on_response;
+	x->step(s, x->proof);
+}
+
 static void take(struct imap_session *s, const char *base64)
 {
+	struct sasl *x = (struct sasl *)s->cmd->state;
 	struct bytes b;
 
-	if (base64_parse(s->cmd, base64, MAX_SASL, &b) < 0)
+	if (base64_parse(s->cmd, base64, MAX_SASL, &b) < 0) {
 		bad(s);
-	else
-		((struct sasl *)s->cmd->state)->step(s, b);
+	} else if (x->step == plain || x->step == scram_final) {
+		x->proof = b;
+		look(s, try_proof);
+	} else {
+		x->step(s, b);
+	}
 }
 
 static void on_response(struct imap_session *s, const char *line, size_t len)

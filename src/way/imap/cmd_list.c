@@ -2,14 +2,18 @@
  * LIST (RFC 3501, RFC 5258, RFC 5819, RFC 6154), LSUB, STATUS, NAMESPACE. A
  * name that exists only as parent of others ("a" of "a/b") is listed as
  * \Noselect. Names are gathered once into a table that knows children and
- * subscribed descendants; then every pattern is tried against every name.
+ * subscribed descendants; then every pattern is tried against every name, in
+ * slices: there may be thousands of both.
  */
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "way/imap/name.h"
 #include "way/imap/session.h"
+
+enum { MAX_PATTERNS = 256 };
 
 enum { SELECT_SUBSCRIBED = 1, SELECT_SPECIAL = 2, SELECT_RECURSIVE = 4, SELECT_REMOTE = 8 };
 enum { RETURN_SUBSCRIBED = 1, RETURN_CHILDREN = 2, RETURN_SPECIAL = 4, RETURN_STATUS = 8 };
@@ -30,7 +34,9 @@ static const struct option return_options[] = {
 
 struct entry {
 	const char *name;
-	struct mailbox *box;		/* NULL: a parent only */
+	bool exists;			/* else it is a parent only */
+	bool subscribed;
+	const char *special;
 	bool has_children;
 	bool has_subscribed, has_special;	/* below it */
 	UT_hash_handle hh;
@@ -42,18 +48,20 @@ struct listing {
 	const char **patterns;
 	size_t n_patterns;
 	bool lsub;
-	struct entry *entries;		/* uthash, by name */
+	struct entry *entries;		/* uthash, by name; while they are gathered */
+	const struct entry **order;
+	size_t n, at;
 };
 
 /* ---- the names ---- */
 
-static struct entry *get_entry(void *ctx, struct listing *l, const char *name, size_t len)
+static struct entry *get_entry(struct listing *l, const char *name, size_t len)
 {
 	struct entry *e = NULL;
 
 	HASH_FIND(hh, l->entries, name, len, e);
 	if (!e) {
-		e = mem_zero(ctx, struct entry);
+		e = mem_zero(l, struct entry);
 		e->name = mem_strndup(e, name, len);
 		HASH_ADD_KEYPTR(hh, l->entries, e->name, len, e);
 	}
@@ -67,17 +75,21 @@ static int by_name(const struct entry *a, const struct entry *b)
 	return inbox_a != inbox_b ? (inbox_a ? -1 : 1) : strcmp(a->name, b->name);
 }
 
-static void gather(struct imap_session *s, void *ctx, struct listing *l)
+static void gather(struct imap_session *s, struct listing *l)
 {
 	size_t n;
-	struct mailbox **all = store_mailbox_all(s->imap->store, ctx, &n);
+	struct mailbox **all = store_mailbox_all(s->imap->store, l, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		const char *name = all[i]->name;
 
-		get_entry(ctx, l, name, strlen(name))->box = all[i];
+		struct entry *e = get_entry(l, name, strlen(name));
+
+		e->exists = true;
+		e->subscribed = all[i]->subscribed;
+		e->special = all[i]->special ? mem_strdup(e, all[i]->special) : NULL;
 		for (const char *p = strchr(name, '/'); p; p = strchr(p + 1, '/')) {
-			struct entry *parent = get_entry(ctx, l, name, (size_t)(p - name));
+			struct entry *parent = get_entry(l, name, (size_t)(p - name));
 
 			parent->has_children = true;
 			parent->has_subscribed |= all[i]->subscribed;
@@ -85,16 +97,19 @@ static void gather(struct imap_session *s, void *ctx, struct listing *l)
 		}
 	}
 	HASH_SORT(l->entries, by_name);
+	l->order = mem_array(l, const struct entry *, HASH_COUNT(l->entries) + 1);
+	for (const struct entry *e = l->entries; e; e = (const struct entry *)e->hh.next)
+		l->order[l->n++] = e;
+	HASH_CLEAR(hh, l->entries);
 }
 
 /* ---- answers ---- */
 
 static bool is_selected(const struct listing *l, const struct entry *e)
 {
-	if (!e->box)
+	if (!e->exists)
 		return !(l->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL));
-	return !(l->select & SELECT_SUBSCRIBED && !e->box->subscribed) &&
-	    !(l->select & SELECT_SPECIAL && !e->box->special);
+	return !(l->select & SELECT_SUBSCRIBED && !e->subscribed) && !(l->select & SELECT_SPECIAL && !e->special);
 }
 
 static bool has_selected_below(const struct listing *l, const struct entry *e)
@@ -114,19 +129,18 @@ static bool is_matched(const struct listing *l, const char *name)
 static void print_entry(struct imap_session *s, const struct listing *l, const struct entry *e, bool below)
 {
 	struct buf *out = s->out;
-	bool subscribed = e->box && e->box->subscribed;
 
 	buf_adds(out, l->lsub ? "* LSUB (" : "* LIST (");
 	if (l->lsub) {
 		buf_adds(out, is_selected(l, e) ? "" : "\\Noselect");
 	} else {
 		buf_adds(out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
-		if (!e->box)
+		if (!e->exists)
 			buf_adds(out, " \\Noselect");
-		if (subscribed && (l->select & SELECT_SUBSCRIBED || l->wants & RETURN_SUBSCRIBED))
+		if (e->subscribed && (l->select & SELECT_SUBSCRIBED || l->wants & RETURN_SUBSCRIBED))
 			buf_adds(out, " \\Subscribed");
-		if (e->box && e->box->special)
-			buf_addf(out, " %s", e->box->special);
+		if (e->special)
+			buf_addf(out, " %s", e->special);
 	}
 	buf_adds(out, ") \"/\" ");
 	imap_name_print(out, e->name);
@@ -151,25 +165,36 @@ static void print_status(struct imap_session *s, const char *name, const struct 
 	buf_adds(s->out, "\r\n");
 }
 
-static void answer(struct imap_session *s, struct listing *l)
+static void answer_one(struct imap_session *s, const struct listing *l, const struct entry *e)
 {
-	gather(s, s->cmd, l);
-	for (const struct entry *e = l->entries; e; e = (const struct entry *)e->hh.next) {
-		bool below = l->select & SELECT_RECURSIVE && has_selected_below(l, e);
-		bool parent = l->lsub && e->has_subscribed && !is_selected(l, e);
+	bool below = l->select & SELECT_RECURSIVE && has_selected_below(l, e);
+	bool parent = l->lsub && e->has_subscribed && !is_selected(l, e);
 
-		if (!is_matched(l, e->name) || !(is_selected(l, e) || below || parent))
-			continue;
-		/* LSUB "*" names the subscribed ones only; their parents appear with "%" alone. */
-		if (parent && strchr(l->patterns[0], '*'))
-			continue;
-		print_entry(s, l, e, below);
-		if (l->wants & RETURN_STATUS && e->box)
-			print_status(s, e->name, l->status);
-		if (s->out->len > KIB(32))
-			imap_flush(s);
+	if (!is_matched(l, e->name) || !(is_selected(l, e) || below || parent))
+		return;
+	/* LSUB "*" names the subscribed ones only; their parents appear with "%" alone. */
+	if (parent && strchr(l->patterns[0], '*'))
+		return;
+	print_entry(s, l, e, below);
+	if (l->wants & RETURN_STATUS && e->exists)
+		print_status(s, e->name, l->status);
+	if (s->out->len > KIB(32))
+		imap_flush(s);
+}
+
+static void answer(struct imap_session *s)
+{
+	struct listing *l = (struct listing *)s->cmd->state;
+	int64_t started = clock_mono_ms();
+
+	while (l->at < l->n) {
+		answer_one(s, l, l->order[l->at++]);
+		if (imap_is_slice_over(s, started)) {
+			imap_yield(s, answer);
+			return;
+		}
 	}
-	HASH_CLEAR(hh, l->entries);
+	imap_finish(s, l->lsub ? "OK Lsub completed" : "OK List completed");
 }
 
 /* ---- arguments ---- */
@@ -182,18 +207,27 @@ static const char *pattern_of(struct imap_session *s, const char *reference, con
 	return imap_name_decode(s->cmd, mem_printf(s->cmd, "%s%s", reference, a->text));
 }
 
-static void parse_patterns(struct imap_session *s, struct listing *l, const char *reference, const struct imap_arg *a)
+/* And answers. */
+static void run(struct imap_session *s, struct listing *l, const char *reference, const struct imap_arg *a)
 {
 	const struct imap_arg *args = a->kind == IMAP_LIST ? a->args : a;
 	size_t n = a->kind == IMAP_LIST ? a->n_args : 1;
 
-	l->patterns = mem_array(s->cmd, const char *, n + 1);
+	if (n > MAX_PATTERNS) {
+		imap_finish(s, "BAD Too many patterns");
+		return;
+	}
+	l->patterns = mem_array(l, const char *, n + 1);
 	for (size_t i = 0; i < n; i++) {
 		const char *pattern = pattern_of(s, reference, &args[i]);
 
 		if (pattern)
 			l->patterns[l->n_patterns++] = pattern;
 	}
+	s->cmd->state = l;
+	if (l->n_patterns > 0)
+		gather(s, l);
+	answer(s);
 }
 
 static unsigned find_option(const struct option *options, const struct imap_arg *a)
@@ -243,15 +277,15 @@ static bool parse_return(struct listing *l, const struct imap_arg *list)
 
 void imap_cmd_list(struct imap_session *s, struct imap_cmd *c)
 {
-	struct listing l = { 0 };
+	struct listing *l = mem_zero(c, struct listing);
 	const struct imap_arg *a = c->args, *end = c->args + c->n_args;
 
-	if (a->kind == IMAP_LIST && !parse_select(&l, a++))
+	if (a->kind == IMAP_LIST && !parse_select(l, a++))
 		goto bad;
 	if (end - a != 2 && end - a != 4)
 		goto bad;
 	if (end - a == 4 && (a[2].kind != IMAP_ATOM || strcasecmp(a[2].text, "RETURN") != 0 ||
-	    a[3].kind != IMAP_LIST || !parse_return(&l, &a[3])))
+	    a[3].kind != IMAP_LIST || !parse_return(l, &a[3])))
 		goto bad;
 	const char *reference = imap_arg_text(s, a);
 
@@ -262,10 +296,7 @@ void imap_cmd_list(struct imap_session *s, struct imap_cmd *c)
 		imap_finish(s, "OK List completed");
 		return;
 	}
-	parse_patterns(s, &l, reference, &a[1]);
-	if (l.n_patterns > 0)
-		answer(s, &l);
-	imap_finish(s, "OK List completed");
+	run(s, l, reference, &a[1]);
 	return;
 bad:
 	imap_finish(s, "BAD Bad arguments of LIST");
@@ -273,15 +304,13 @@ bad:
 
 void imap_cmd_lsub(struct imap_session *s, struct imap_cmd *c)
 {
-	struct listing l = { .lsub = true, .select = SELECT_SUBSCRIBED };
+	struct listing *l = mem_zero(c, struct listing);
 	const char *reference = imap_arg_text(s, &c->args[0]);
 
-	if (!reference)
-		return;
-	parse_patterns(s, &l, reference, &c->args[1]);
-	if (l.n_patterns > 0)
-		answer(s, &l);
-	imap_finish(s, "OK Lsub completed");
+	l->lsub = true;
+	l->select = SELECT_SUBSCRIBED;
+	if (reference)
+		run(s, l, reference, &c->args[1]);
 }
 
 void imap_cmd_namespace(struct imap_session *s, struct imap_cmd *c)
@@ -336,6 +365,8 @@ bool imap_status_print(struct buf *out, struct mailbox *box, const struct imap_a
 {
 	const size_t n_names = sizeof(status_names) / sizeof(status_names[0]);
 
+	unsigned told = 0;
+
 	buf_add(out, "(", 1);
 	for (size_t i = 0; i < n; i++) {
 		size_t k = 0;
@@ -344,6 +375,10 @@ bool imap_status_print(struct buf *out, struct mailbox *box, const struct imap_a
 			k++;
 		if (k == n_names)
 			return false;
+		/* Asked for a thousand times, told once. */
+		if (told & 1U << k)
+			continue;
+		told |= 1U << k;
 		buf_addf(out, "%s%s %s%llu%s", i > 0 ? " " : "", status_names[k], k == STATUS_MAILBOXID ? "(F" : "",
 		    (unsigned long long)status_value(box, (enum status_item)k), k == STATUS_MAILBOXID ? ")" : "");
 	}

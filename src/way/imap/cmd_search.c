@@ -1,7 +1,8 @@
 /*
  * SEARCH: what is in RAM and in skeletons is decided on the loop, in slices.
- * What hangs on a body goes in batches to a worker, which reads the files; a
- * body that is not here has no text, and nothing is pulled for it.
+ * What hangs on a body goes in batches to a worker, which reads the files, and
+ * so does a header that takes long; a body that is not here has no text, and
+ * nothing is pulled for it.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,11 +20,11 @@
 #include "way/imap/session.h"
 #include "way/imap/text.h"
 
-enum { BATCH = 64, BATCH_OCTETS = 1024 * 1024 };
+enum { BATCH = 64, BATCH_OCTETS = 1024 * 1024, LOOP_OCTETS = 256 * 1024 };
 
 struct item {
 	struct imap_facts facts;
-	char *path;
+	char *path;			/* NULL: the body is not here */
 	struct bytes skeleton;
 	const char *parts;
 	bool hit;
@@ -50,6 +51,7 @@ struct wish {
 struct search {
 	struct imap_search who;
 	bool by_modseq;			/* MODSEQ is among the keys */
+	size_t n_texts;			/* keys that look through a header */
 	int64_t now_ms;
 	struct imap_walk walk;
 	struct imap_span all;
@@ -95,7 +97,7 @@ static void work(void *arg)
 	for (size_t i = 0; i < b->n; i++) {
 		struct item *it = &b->items[i];
 
-		it->fd = open(it->path, O_RDONLY | O_CLOEXEC);
+		it->fd = it->path ? open(it->path, O_RDONLY | O_CLOEXEC) : -1;
 		it->mime = mime_from_skeleton(b, it->skeleton, it->parts, it->facts.size, &e);
 		it->facts.body = in_body;
 		it->facts.body_arg = it;
@@ -152,7 +154,7 @@ static bool put_off(struct imap_session *s, struct search *x, const struct imap_
 	it->skeleton = bytes_dup(b, c->skeleton);
 	it->facts.header = bytes_of(it->skeleton.data, f->header.len);
 	it->parts = mem_strdup(b, c->parts ? c->parts : "");
-	it->path = store_content_path(s->imap->store, b, c->id);
+	it->path = c->place != PLACE_NONE ? store_content_path(s->imap->store, b, c->id) : NULL;
 	b->octets += c->skeleton.len;
 	return b->n == BATCH || b->octets > BATCH_OCTETS;
 }
@@ -199,7 +201,8 @@ static bool do_message(struct imap_session *s, struct search *x, size_t index)
 		f.header = c ? imap_header_of(c->skeleton) : bytes_of("", 0);
 		if (!c || c->place == PLACE_NONE)
 			f.body = no_body;
-		a = imap_search_eval(x->key, &f);
+		if (f.header.len * x->n_texts < LOOP_OCTETS)
+			a = imap_search_eval(x->key, &f);
 		if (a == ANSWER_MAYBE && c)
 			full = put_off(s, x, &f, c);
 		talloc_free(ctx);
@@ -273,6 +276,9 @@ static void bind(void *arg, struct imap_key *k)
 		k->number = imap_flags_find(s->imap->store, k->name);
 	else if (k->kind == KEY_MODSEQ)
 		((struct search *)s->cmd->state)->by_modseq = true;
+	else if (k->kind == KEY_HEADER || k->kind == KEY_TEXT || k->kind == KEY_SENT_ON || k->kind == KEY_SENT_BEFORE ||
+	    k->kind == KEY_SENT_SINCE)
+		((struct search *)s->cmd->state)->n_texts++;
 }
 
 static bool knows(const char *charset)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
+#include "lib/base/penalty.h"
 #include "lib/base/scram.h"
 #include "lib/loop/conn.h"
 #include "lib/loop/loop.h"
@@ -22,6 +23,8 @@ struct imap_settings {
 	struct tls *tls;
 	bool bulk_pull;			/* imap.bulk = "pull" */
 	const char *address;
+	struct penalty *penalty;	/* failed logins of all doors together; NULL: only this one's */
+	int64_t auth_delay_ms;		/* unit of the wait after a failed login; 0: 1 s */
 	int64_t progress_ms;		/* between two INPROGRESS; 0: 15 s */
 };
 

@@ -3,7 +3,7 @@
  * of the store (one watcher for all, each session keeps three flags), ends of
  * pulls by ticket, commits and jobs by reference.
  */
-#include <assert.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -141,11 +141,36 @@ static void on_undone(void *arg)
 
 /* ---- life ---- */
 
+static const char full[] = "* BYE Too many connections\r\n", stopping[] = "* BYE Server is stopping\r\n";
+
+/* A last word to who is not waited for, if the socket takes it. */
+static void say_bye(const struct imap_session *s, const char *text)
+{
+	if (!conn_is_tls(s->conn) && conn_unsent(s->conn) == 0 && !s->ending && write(conn_fd(s->conn), text, strlen(text)) < 0)
+		log_debug("imap=%llu gone before BYE", (unsigned long long)s->id);
+}
+
+/* The oldest who has not logged in makes room: idle connections lock nobody out. */
+static void evict(struct imap *imap)
+{
+	struct imap_session *s;
+
+	TAILQ_FOREACH(s, &imap->sessions, entry) {
+		if (s->authed)
+			continue;
+		say_bye(s, full);
+		log_info("imap=%llu state=closed why=makes room", (unsigned long long)s->id);
+		imap_session_free(&s);
+		return;
+	}
+}
+
 static void on_accept(void *arg, int fd)
 {
 	struct imap *imap = (struct imap *)arg;
-	static const char full[] = "* BYE Too many connections\r\n";
 
+	if (imap->n_sessions >= LIMIT_IMAP_SESSIONS)
+		evict(imap);
 	if (imap->n_sessions >= LIMIT_IMAP_SESSIONS) {
 		if (write(fd, full, sizeof(full) - 1) < 0)
 			log_debug("imap=0 full peer gone");
@@ -203,13 +228,9 @@ void imap_stop(struct imap **imap)
 	i->is_stopping = true;
 	store_unwatch(i->store, i);
 	for (s = TAILQ_FIRST(&i->sessions); s; s = next_s) {
-		static const char bye[] = "* BYE Server is stopping\r\n";
-
 		next_s = TAILQ_NEXT(s, entry);
-		/* The loop will not turn again for us: a last word if the socket takes it. */
-		if (!conn_is_tls(s->conn) && conn_unsent(s->conn) == 0 && !s->ending &&
-		    write(conn_fd(s->conn), bye, sizeof(bye) - 1) < 0)
-			log_debug("imap=%llu gone before BYE", (unsigned long long)s->id);
+		/* The loop will not turn again for us. */
+		say_bye(s, stopping);
 		imap_session_free(&s);
 	}
 	LIST_FOREACH(r, &i->refs, entry)

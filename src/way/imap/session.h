@@ -118,6 +118,7 @@ struct imap {
 	uint64_t last_id, last_ticket;
 	struct imap_refs refs;
 	uint64_t quiet;			/* id of the session whose own change is not news to it */
+	struct penalty penalty;		/* unless settings.penalty */
 	unsigned n_pulls;		/* that run */
 	bool is_stopping;
 	bool is_closing_box;		/* a session deletes the mailbox it has selected */

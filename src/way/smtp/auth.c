@@ -16,10 +16,7 @@
 
 enum {
 	FAILURES_MAX = 5,		/* in one connection */
-	FAILURES_MANY = 30,		/* in all, lately: see penalty.h */
 	DELAY_MS = 1000,
-	DELAYS_MAX = 20,
-	HOLDS_MAX = 5,
 	SECRET_MAX = LIMIT_SMTP_AUTH_LINE,
 	FAKE_ROUNDS = 10000,
 };
@@ -87,9 +84,8 @@ static void fail(struct smtp_session *s)
 	s->auth_failures++;
 	log_info("smtp=%llu peer=%s auth=failed times=%u in_all=%u", (unsigned long long)s->id, conn_peer(s->conn),
 	    s->auth_failures, in_all);
-	unsigned times = s->auth_failures + in_all / 4;
 	smtp_session_wait(s);
-	timer_set(s->timer, delay_unit(s) * (times < DELAYS_MAX ? times : DELAYS_MAX));
+	timer_set(s->timer, delay_unit(s) * penalty_delay(penalty(s), now, s->auth_failures));
 }
 
 static void welcome(struct smtp_session *s)
@@ -221,14 +217,13 @@ static bool is_proof(enum auth_step step)
 /* While many logins fail, each one waits before it is looked at. */
 static bool hold(struct smtp_session *s, struct bytes b)
 {
-	unsigned in_all = penalty_get(penalty(s), clock_mono_ms());
+	unsigned units = penalty_hold(penalty(s), clock_mono_ms());
 
-	if (in_all < FAILURES_MANY || !is_proof(s->auth_step))
+	if (units == 0 || !is_proof(s->auth_step))
 		return false;
-	unsigned times = in_all / FAILURES_MANY;
 	s->held = bytes_dup(s, b);
 	smtp_session_wait(s);
-	timer_set(s->timer, delay_unit(s) * (times < HOLDS_MAX ? times : HOLDS_MAX));
+	timer_set(s->timer, delay_unit(s) * units);
 	return true;
 }
 
