@@ -131,6 +131,33 @@ START_TEST(name_table)
 END_TEST
 
 static const struct {
+	const char *name, *wire, *utf8;	/* utf8 NULL: refused */
+} utf8_names[] = {
+	{ "plain", "Sent", "Sent" },
+	{ "inbox", "iNbox/\xc3\xbc", "INBOX/\xc3\xbc" },
+	{ "ampersand", "R&-D &APw-", "R&-D &APw-" },
+	{ "four octets", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+	{ "cut", "\xf0\x9f\x98", NULL },
+	{ "overlong", "\xc0\xaf", NULL },
+	{ "half a pair", "\xed\xa0\xbd", NULL },
+	{ "Latin-1", "Entw\xfcrfe", NULL },
+	{ "control", "a\tb", NULL },
+	{ "no character", "\xef\xbf\xbf", NULL },
+};
+
+START_TEST(utf8_name_table)
+{
+	void *ctx = mem_ctx(NULL);
+	char *got = imap_name_decode_utf8(ctx, utf8_names[_i].wire);
+
+	ck_assert_msg((got != NULL) == (utf8_names[_i].utf8 != NULL), "case '%s'", utf8_names[_i].name);
+	if (got)
+		ck_assert_msg(strcmp(got, utf8_names[_i].utf8) == 0, "case '%s': '%s'", utf8_names[_i].name, got);
+	talloc_free(ctx);
+}
+END_TEST
+
+static const struct {
 	const char *name, *pattern, *box;
 	bool want;
 } patterns[] = {
@@ -169,9 +196,10 @@ START_TEST(string_printing)
 	struct buf *out = buf_new(NULL, KIB(4));
 
 	imap_name_print(out, "a\"b\\c");
+	imap_name_print_utf8(out, "\"\xc3\xbc");
 	imap_string_print(out, "x\r\ny", 4);
 	imap_string_print(out, "\xc3\xbc", 2);
-	ck_assert_str_eq(out->data, "\"a\\\"b\\\\c\"{4}\r\nx\r\ny{2}\r\n\xc3\xbc");
+	ck_assert_str_eq(out->data, "\"a\\\"b\\\\c\"\"\\\"\xc3\xbc\"{4}\r\nx\r\ny{2}\r\n\xc3\xbc");
 	talloc_free(out);
 }
 END_TEST
@@ -613,6 +641,7 @@ UNIT_SUITE("imap_words")
 	UNIT_LOOP(seqset_table, sets);
 	UNIT(seqset_has_and_prints);
 	UNIT_LOOP(name_table, names);
+	UNIT_LOOP(utf8_name_table, utf8_names);
 	UNIT_LOOP(match_table, patterns);
 	UNIT(string_printing);
 	UNIT_LOOP(time_table, times);

@@ -17,6 +17,8 @@ src_lib_mail_libmail_a_SOURCES = \
 	src/lib/mail/record.h \
 	src/lib/mail/record_get.c \
 	src/lib/mail/record_print.c \
+	src/lib/mail/text.c \
+	src/lib/mail/text.h \
 	src/lib/mail/urls.c \
 	src/lib/mail/urls.h \
 	src/lib/mail/value.c \

@@ -28,7 +28,7 @@
 enum { MAX_TRIES = 10, BLOCK = 64 * 1024 };
 
 struct imap_append {
-	char *mailbox;
+	const char *mailbox;
 	struct imap_flags flags;
 	int64_t internal_ms;
 	uint64_t left;			/* octets of the literal still to come */
@@ -40,7 +40,8 @@ struct imap_append {
 struct job {
 	struct imap_ref *ref;
 	struct store *store;
-	char *dir, *mailbox;
+	char *dir;
+	const char *mailbox;
 	char *tmp;			/* NULL: renamed to path */
 	char *path;
 	unsigned tries;
@@ -75,9 +76,9 @@ static const char *check(struct imap_session *s, struct imap_append *a, const st
 
 	if (args[0].kind != IMAP_ATOM && args[0].kind != IMAP_STRING)
 		return "BAD Mailbox name was expected";
-	a->mailbox = imap_name_decode(a, args[0].text);
+	a->mailbox = imap_name_of(s, a, args[0].text);
 	if (!a->mailbox)
-		return "NO [CANNOT] Mailbox name is no valid modified UTF-7";
+		return "NO [CANNOT] Mailbox name is not valid";
 	struct mailbox *box = store_mailbox_find(s->imap->store, a->mailbox);
 
 	if (!box)

@@ -52,6 +52,7 @@ void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
 	static const struct { const char *name; unsigned bits; } known[] = {
 		{ "CONDSTORE", ENABLED_CONDSTORE },
 		{ "QRESYNC", ENABLED_QRESYNC | ENABLED_CONDSTORE },
+		{ "UTF8=ACCEPT", ENABLED_UTF8 },
 	};
 	unsigned bits = 0, rows = 0;
 

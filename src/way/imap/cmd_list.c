@@ -143,7 +143,7 @@ static void print_entry(struct imap_session *s, const struct listing *l, const s
 			buf_addf(out, " %s", e->special);
 	}
 	buf_adds(out, ") \"/\" ");
-	imap_name_print(out, e->name);
+	imap_print_name(s, out, e->name);
 	if (below)
 		buf_adds(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
 	buf_adds(out, "\r\n");
@@ -159,7 +159,7 @@ static void print_status(struct imap_session *s, const char *name, const struct 
 		return;
 	note_modseq(s, items);
 	buf_adds(s->out, "* STATUS ");
-	imap_name_print(s->out, name);
+	imap_print_name(s, s->out, name);
 	buf_adds(s->out, " ");
 	imap_status_print(s->out, box, items->args, items->n_args);
 	buf_adds(s->out, "\r\n");
@@ -204,7 +204,7 @@ static const char *pattern_of(struct imap_session *s, const char *reference, con
 {
 	if (a->kind != IMAP_ATOM && a->kind != IMAP_STRING)
 		return NULL;
-	return imap_name_decode(s->cmd, mem_printf(s->cmd, "%s%s", reference, a->text));
+	return imap_name_of(s, s->cmd, mem_printf(s->cmd, "%s%s", reference, a->text));
 }
 
 /* And answers. */
@@ -413,7 +413,7 @@ void imap_cmd_status(struct imap_session *s, struct imap_cmd *c)
 	}
 	note_modseq(s, &c->args[1]);
 	buf_adds(s->out, "* STATUS ");
-	imap_name_print(s->out, name);
+	imap_print_name(s, s->out, name);
 	buf_addf(s->out, " %s\r\n", items->data);
 	imap_finish(s, "OK Status completed");
 }

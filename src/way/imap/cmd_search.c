@@ -444,6 +444,11 @@ void imap_cmd_search(struct imap_session *s, struct imap_cmd *c)
 		who.n_keys -= 2;
 	}
 	if (is_word(who.keys, who.n_keys, "CHARSET")) {
+		/* RFC 9755 section 3: all text is UTF-8, and nothing is to say so. */
+		if (s->enabled & ENABLED_UTF8) {
+			imap_finish(s, "BAD No CHARSET with UTF8=ACCEPT");
+			return;
+		}
 		who.charset = imap_arg_text(s, &who.keys[1]);
 		if (!who.charset)
 			return;

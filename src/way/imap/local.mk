@@ -31,9 +31,9 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/vanished.c src/way/imap/vanished.h \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
-EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene
+EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene tests/scenes/imap-utf8.scene
 
-LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_LOOP) $(LIB_BASE)
+LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_MAIL) $(LIB_LOOP) $(LIB_BASE)
 
 # The server alone, for clients of other people's making.
 noinst_PROGRAMS += tests/unit/imap_host

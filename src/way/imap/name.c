@@ -160,6 +160,27 @@ bad:
 	return NULL;
 }
 
+char *imap_name_decode_utf8(const void *ctx, const char *wire)
+{
+	char *name = mem_strdup(ctx, wire);
+
+	for (const char *p = name; *p;) {
+		uint32_t c;
+		size_t n = utf8_get(p, &c);
+
+		if (n == 0 || c < 0x20 || c == 0x7f || c == 0xfffe || c == 0xffff)
+			goto bad;
+		p += n;
+	}
+	if (strlen(name) > LIMIT_MAILBOX_NAME)
+		goto bad;
+	capital_inbox(name);
+	return name;
+bad:
+	talloc_free(name);
+	return NULL;
+}
+
 struct run {
 	struct buf *out;
 	uint32_t bits;
@@ -271,6 +292,17 @@ bool imap_name_match(const char *pattern, const char *name)
 
 /* ---- printing ---- */
 
+static void quote(struct buf *out, const char *text, size_t len)
+{
+	buf_add(out, "\"", 1);
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '"' || text[i] == '\\')
+			buf_add(out, "\\", 1);
+		buf_add(out, text + i, 1);
+	}
+	buf_add(out, "\"", 1);
+}
+
 void imap_string_print(struct buf *out, const char *text, size_t len)
 {
 	bool quoted = len < 1024;
@@ -285,13 +317,12 @@ void imap_string_print(struct buf *out, const char *text, size_t len)
 		buf_add(out, text, len);
 		return;
 	}
-	buf_add(out, "\"", 1);
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '"' || text[i] == '\\')
-			buf_add(out, "\\", 1);
-		buf_add(out, text + i, 1);
-	}
-	buf_add(out, "\"", 1);
+	quote(out, text, len);
+}
+
+void imap_name_print_utf8(struct buf *out, const char *name)
+{
+	quote(out, name, strlen(name));
 }
 
 void imap_name_print(struct buf *out, const char *name)

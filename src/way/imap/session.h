@@ -36,6 +36,7 @@ enum {
 enum {
 	ENABLED_CONDSTORE = 1,
 	ENABLED_QRESYNC = 2,		/* never without CONDSTORE */
+	ENABLED_UTF8 = 4,
 };
 
 #define IMAP_APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
@@ -169,6 +170,10 @@ const char *imap_plain(const void *ctx, const char *text);
 const char *imap_arg_text(struct imap_session *, const struct imap_arg *);
 /* An argument as mailbox name, UTF-8; NULL (and NO was answered) when it is none. */
 const char *imap_arg_name(struct imap_session *, const struct imap_arg *);
+/* The same of a text; NULL when it is no name. What is there under its normal form only is found by any form. */
+const char *imap_name_of(const struct imap_session *, const void *ctx, const char *wire);
+/* A name as this client wants it. */
+void imap_print_name(const struct imap_session *, struct buf *, const char *name);
 /* Spans of a set argument; false when BAD was answered. single_out may be NULL. */
 bool imap_arg_set(struct imap_session *, const struct imap_arg *, struct imap_walk *, bool *single_out);
 /* A mod-sequence (RFC 7162 section 7), from 0 on; false when the argument is none. */

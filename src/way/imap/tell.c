@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/mail/text.h"
 #include "way/imap/flags.h"
 #include "way/imap/name.h"
 #include "way/imap/session.h"
@@ -176,6 +177,28 @@ const char *imap_arg_text(struct imap_session *s, const struct imap_arg *a)
 	return NULL;
 }
 
+static bool is_utf8(const struct imap_session *s)
+{
+	return s->enabled & ENABLED_UTF8;
+}
+
+const char *imap_name_of(const struct imap_session *s, const void *ctx, const char *wire)
+{
+	if (!is_utf8(s))
+		return imap_name_decode(ctx, wire);
+	const char *name = imap_name_decode_utf8(ctx, wire);
+
+	return !name || store_mailbox_find(s->imap->store, name) ? name : text_nfc(ctx, name);
+}
+
+void imap_print_name(const struct imap_session *s, struct buf *out, const char *name)
+{
+	if (is_utf8(s))
+		imap_name_print_utf8(out, name);
+	else
+		imap_name_print(out, name);
+}
+
 const char *imap_arg_name(struct imap_session *s, const struct imap_arg *a)
 {
 	struct imap_cmd *c = s->cmd;
@@ -183,10 +206,10 @@ const char *imap_arg_name(struct imap_session *s, const struct imap_arg *a)
 
 	if (!text)
 		return NULL;
-	const char *name = imap_name_decode(c, text);
+	const char *name = imap_name_of(s, c, text);
 
 	if (!name)
-		imap_finish(s, "NO [CANNOT] Mailbox name is no valid modified UTF-7");
+		imap_finish(s, "NO [CANNOT] Mailbox name is no valid %s", is_utf8(s) ? "UTF-8" : "modified UTF-7");
 	return name;
 }
 
