@@ -9,6 +9,7 @@
 #include "way/imap/name.h"
 #include "way/imap/search.h"
 #include "way/imap/seqset.h"
+#include "way/imap/transfer.h"
 #include "way/imap/subject.h"
 #include "way/imap/text.h"
 #include "way/imap/thread.h"
@@ -322,6 +323,15 @@ static const struct {
 	{ "modseq and ids", "(MODSEQ EMAILID THREADID)", NEED_RAM, "MODSEQ EMAILID THREADID" },
 	{ "rfc822", "RFC822", NEED_BODY | SETS_SEEN, "RFC822" },
 	{ "rfc822.text", "RFC822.TEXT", NEED_BODY | NEED_SKELETON | SETS_SEEN, "RFC822.TEXT" },
+	{ "binary", "BINARY[2]", NEED_BODY | NEED_SKELETON | NEED_DECODED | SETS_SEEN, "BINARY[2]" },
+	{ "binary peek", "(UID binary.peek[1.2]<3.4>)", NEED_BODY | NEED_SKELETON | NEED_DECODED, "UID BINARY[1.2]<3>" },
+	{ "binary size", "BINARY.SIZE[1]", NEED_BODY | NEED_SKELETON | NEED_DECODED, "BINARY.SIZE[1]" },
+	{ "binary of all", "BINARY.PEEK[]", NEED_BODY | NEED_SKELETON | NEED_DECODED, "BINARY[]" },
+	{ "binary with a section", "BINARY[1.MIME]", 0, NULL },
+	{ "binary header", "BINARY[HEADER]", 0, NULL },
+	{ "binary dot", "BINARY[1.]", 0, NULL },
+	{ "size of a partial", "BINARY.SIZE[1]<0.1>", 0, NULL },
+	{ "open binary", "BINARY[1", 0, NULL },
 	{ "nothing", "()", 0, NULL },
 	{ "two without list", "UID FLAGS", 0, NULL },
 	{ "unknown", "FOO", 0, NULL },
@@ -359,6 +369,55 @@ START_TEST(fetch_table)
 		ck_assert_msg(f.needs == items[_i].needs, "case '%s': needs %u", items[_i].name, f.needs);
 	}
 	talloc_free(ctx);
+}
+END_TEST
+
+/* ---- transfer encodings ---- */
+
+static const struct {
+	const char *name;
+	enum imap_encoding encoding;
+	const char *in, *out;
+} transfers[] = {
+	{ "none", ENCODING_NONE, "a=3D \r\n", "a=3D \r\n" },
+	{ "base64", ENCODING_BASE64, "aGVs\r\nbG8=\r\n", "hello" },
+	{ "base64 with dirt", ENCODING_BASE64, "aG!V s\tb-G8", "hello" },
+	{ "two base64 joined", ENCODING_BASE64, "YQ==\r\nYmM=\r\nZA==", "abcd" },
+	{ "quoted", ENCODING_QUOTED, "a=3Db=c3=BC", "a=b\xc3\xbc" },
+	{ "soft line end", ENCODING_QUOTED, "one=\r\ntwo=\nthree", "onetwothree" },
+	{ "soft line end with spaces", ENCODING_QUOTED, "one= \t\r\ntwo", "onetwo" },
+	{ "spaces at the end", ENCODING_QUOTED, "one \t \r\n two\r\n", "one\r\n two\r\n" },
+	{ "spaces inside", ENCODING_QUOTED, "a  b =20\r\n", "a  b  \r\n" },
+	{ "signs that say nothing", ENCODING_QUOTED, "a=b=, =4x ==41", "a=b=, =4x =A" },
+	{ "cut", ENCODING_QUOTED, "abc=", "abc" },
+};
+
+/* In two pieces, cut everywhere. */
+START_TEST(transfer_table)
+{
+	const char *in = transfers[_i].in;
+	size_t len = strlen(in);
+	char out[512];
+
+	for (size_t cut = 0; cut <= len; cut++) {
+		struct imap_transfer t = { .encoding = transfers[_i].encoding };
+		size_t n = imap_transfer_decode(&t, in, cut, out);
+
+		n += imap_transfer_decode(&t, in + cut, len - cut, out + n);
+		out[n] = '\0';
+		ck_assert_msg(strcmp(out, transfers[_i].out) == 0, "case '%s', cut at %zu: '%s'", transfers[_i].name, cut, out);
+	}
+}
+END_TEST
+
+START_TEST(encoding_names)
+{
+	ck_assert_int_eq(imap_encoding_of(NULL), ENCODING_NONE);
+	ck_assert_int_eq(imap_encoding_of(" 8BIT "), ENCODING_NONE);
+	ck_assert_int_eq(imap_encoding_of("Base64 (why)"), ENCODING_BASE64);
+	ck_assert_int_eq(imap_encoding_of("quoted-printable; x"), ENCODING_QUOTED);
+	ck_assert_int_eq(imap_encoding_of("x-uuencode"), ENCODING_UNKNOWN);
+	ck_assert_int_eq(imap_encoding_of("base6"), ENCODING_UNKNOWN);
 }
 END_TEST
 
@@ -651,6 +710,8 @@ UNIT_SUITE("imap_words")
 	UNIT_LOOP(thread_table, threads);
 	UNIT(threads_may_be_deep);
 	UNIT_LOOP(fetch_table, items);
+	UNIT_LOOP(transfer_table, transfers);
+	UNIT(encoding_names);
 	UNIT_LOOP(search_table, searches);
 	UNIT(search_chains_are_bounded);
 	UNIT_LOOP(fold_table, folds);

@@ -55,7 +55,7 @@ bool imap_body_open(struct imap_session *s, struct imap_body *b)
 	return false;
 }
 
-static const struct mime *get_mime(struct imap_body *b)
+const struct mime *imap_body_mime(struct imap_body *b)
 {
 	const struct content *c = b->content;
 	struct err e;
@@ -93,7 +93,7 @@ static struct piece find_piece(struct imap_body *b, const struct imap_att *a)
 
 	if (a->section == SECTION_ALL && a->part[0] == '\0')
 		return (struct piece){ .len = b->content->size };
-	const struct mime *m = get_mime(b);
+	const struct mime *m = imap_body_mime(b);
 
 	if (!m)
 		return nil;
@@ -132,19 +132,19 @@ static void cut(struct piece *p, const struct imap_att *a)
 	}
 }
 
-static void send_file(struct imap_session *s, struct imap_body *b, const struct piece *p)
+void imap_body_send_file(struct imap_session *s, int from, uint64_t offset, uint64_t len)
 {
 	char block[COPY_MAX];
 
-	if (p->len <= sizeof(block) && files_pread(b->fd, block, (size_t)p->len, p->offset) == (ssize_t)p->len) {
-		buf_add(s->out, block, (size_t)p->len);
+	if (len <= sizeof(block) && files_pread(from, block, (size_t)len, offset) == (ssize_t)len) {
+		buf_add(s->out, block, (size_t)len);
 		return;
 	}
-	int fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 3);
+	int fd = fcntl(from, F_DUPFD_CLOEXEC, 3);
 
 	imap_flush(s);
 	if (fd >= 0)
-		conn_write_file(s->conn, fd, p->offset, p->len);
+		conn_write_file(s->conn, fd, offset, len);
 	else	/* The literal is announced: only an end keeps the client from taking other octets for it. */
 		imap_end(s, "Out of descriptors");
 }
@@ -168,5 +168,5 @@ void imap_body_send(struct imap_session *s, struct imap_body *b, const struct im
 	if (p.in_memory)
 		buf_add(s->out, p.memory.data, p.memory.len);
 	else
-		send_file(s, b, &p);
+		imap_body_send_file(s, b->fd, p.offset, p.len);
 }

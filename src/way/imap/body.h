@@ -20,6 +20,10 @@ struct imap_body {
 struct imap_body *imap_body_new(const void *ctx, struct content *);
 /* Open the file; false when it is not what the store says it is (then it is logged). */
 bool imap_body_open(struct imap_session *, struct imap_body *);
+/* The tree of its parts; NULL when it is broken. */
+const struct mime *imap_body_mime(struct imap_body *);
+/* Octets of a file after their literal was announced; fd stays the caller's. */
+void imap_body_send_file(struct imap_session *, int fd, uint64_t offset, uint64_t len);
 /* "BODY[1] {12}" and the octets to the output. Needs the file only if the item does. */
 void imap_body_send(struct imap_session *, struct imap_body *, const struct imap_att *);
 

@@ -15,6 +15,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "way/imap/binary.h"
 #include "way/imap/body.h"
 #include "way/imap/date.h"
 #include "way/imap/fetchatt.h"
@@ -34,6 +35,7 @@ struct fetch {
 	size_t at;			/* index of the message whose body is being pulled */
 	bool again;			/* look at it once more */
 	bool pulled;			/* its pull has ended */
+	struct imap_binary *binary;	/* of the message at hand */
 	bool has_gone;			/* a message was expunged meanwhile */
 	enum outcome failed;		/* of a pull, or a file */
 	const char *why;
@@ -87,9 +89,12 @@ static bool has_body(const struct content *c)
 }
 
 /* Is this item sent for this message? */
-static bool is_sent(const struct imap_att *a, const struct imap_body *b)
+static bool is_sent(const struct fetch *f, const struct imap_att *a, const struct imap_body *b)
 {
 	const struct content *c = b ? b->content : NULL;
+
+	if (a->needs & NEED_DECODED && (!f->binary || imap_binary_error(f->binary, (size_t)(a - f->what.atts))))
+		return false;
 
 	if (a->needs & NEED_BODY)
 		return b && b->fd >= 0;
@@ -144,6 +149,9 @@ static void send_item(struct imap_session *s, const struct imap_att *a, const st
 	case ITEM_SECTION:
 		imap_body_send(s, b, a);
 		break;
+	case ITEM_BINARY:
+	case ITEM_BINARY_SIZE:
+		break;
 	}
 }
 
@@ -156,7 +164,7 @@ static bool see(struct imap_session *s, const struct fetch *f, struct mailbox *b
 	if (!(f->what.needs & SETS_SEEN) || m->flags & FLAG_SEEN || s->view->read_only)
 		return false;
 	for (size_t i = 0; i < f->what.n; i++)
-		seen |= f->what.atts[i].needs & SETS_SEEN && is_sent(&f->what.atts[i], b);
+		seen |= f->what.atts[i].needs & SETS_SEEN && is_sent(f, &f->what.atts[i], b);
 	if (!seen)
 		return false;
 	s->imap->quiet = s->id;
@@ -197,10 +205,13 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 		send_item(s, &modseq, m, b);
 	}
 	for (size_t i = 0; i < f->what.n && !s->ending; i++) {
-		if (!is_sent(&f->what.atts[i], b))
+		if (!is_sent(f, &f->what.atts[i], b))
 			continue;
 		buf_adds(s->out, n++ > 0 ? " " : "");
-		send_item(s, &f->what.atts[i], m, b);
+		if (f->what.atts[i].needs & NEED_DECODED)
+			imap_binary_send(s, b, f->binary, &f->what.atts[i], i);
+		else
+			send_item(s, &f->what.atts[i], m, b);
 	}
 	buf_adds(s->out, ")\r\n");
 }
@@ -211,7 +222,7 @@ static void send_message(struct imap_session *s, const struct fetch *f, size_t i
 	bool left_out = false, worth = f->since > 0;
 
 	for (size_t i = 0; i < f->what.n; i++) {
-		bool sent = is_sent(&f->what.atts[i], b);
+		bool sent = is_sent(f, &f->what.atts[i], b);
 
 		left_out |= !sent;
 		worth |= sent && f->what.atts[i].item != ITEM_UID;
@@ -231,7 +242,33 @@ static void send_message(struct imap_session *s, const struct fetch *f, size_t i
 	imap_trace(s, "* %zu FETCH (...)", index + 1);
 }
 
-/* false: it waits for a pull. */
+static void decoded(struct imap_session *s)
+{
+	((struct fetch *)s->cmd->state)->again = true;
+	go_on(s);
+}
+
+static bool wait_for_binary(struct imap_session *s, struct fetch *f, size_t index, struct imap_body *b)
+{
+	f->binary = imap_binary_new(f, b, &f->what);
+	f->at = index;
+	return imap_binary_decode(s, f->binary, b, decoded);
+}
+
+/* What could not be decoded is left out, and the answer is NO. */
+static void note_errors(struct fetch *f)
+{
+	for (size_t i = 0; i < f->what.n; i++) {
+		const char *error = imap_binary_error(f->binary, i);
+
+		if (!error)
+			continue;
+		f->failed = REJECT;
+		f->why = error;
+	}
+}
+
+/* false: it waits for a pull, or a worker. */
 static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 {
 	struct mailbox *box = imap_box(s);
@@ -240,9 +277,10 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 
 	if (!m) {
 		f->has_gone = true;
+		TALLOC_FREE(f->binary);
 		return true;
 	}
-	if (m->modseq <= f->since && !f->pulled)
+	if (m->modseq <= f->since && !f->pulled && !f->binary)
 		return true;
 	if (!(f->what.needs & (NEED_BRIEF | NEED_SKELETON | NEED_BODY))) {
 		send_message(s, f, index, NULL);
@@ -263,7 +301,14 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 		f->failed = RETRY;
 		f->why = "The message file cannot be read";
 	}
+	if (f->what.needs & NEED_DECODED && b && b->fd >= 0 && !f->binary && wait_for_binary(s, f, index, b)) {
+		talloc_free(ctx);
+		return false;
+	}
 	send_message(s, f, index, b);
+	if (f->binary)
+		note_errors(f);
+	TALLOC_FREE(f->binary);
 	talloc_free(ctx);
 	return true;
 }

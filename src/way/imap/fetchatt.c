@@ -1,6 +1,6 @@
 /*
- * Two tables decide everything: the items by name, and the sections that may
- * stand in BODY[...]. Whether an item needs the body is written there and
+ * Three tables decide everything: the items by name, the sections that may
+ * stand in BODY[...], and BINARY. Whether an item needs the body is written there and
  * nowhere else.
  */
 #include <string.h>
@@ -48,6 +48,18 @@ static const struct {
 	{ "HEADER.FIELDS",     SECTION_FIELDS,     NEED_SKELETON, true,  false },
 	{ "HEADER.FIELDS.NOT", SECTION_FIELDS_NOT, NEED_SKELETON, true,  false },
 	{ "MIME",              SECTION_MIME,       NEED_SKELETON, false, true },
+};
+
+/* RFC 9051 section 6.4.5: without the transfer encoding. */
+static const struct {
+	const char *name;		/* before the part number */
+	const char *label;
+	enum imap_item item;
+	unsigned needs;
+} binaries[] = {
+	{ "BINARY[",      "BINARY",      ITEM_BINARY,      NEED_BODY | NEED_SKELETON | NEED_DECODED | SETS_SEEN },
+	{ "BINARY.PEEK[", "BINARY",      ITEM_BINARY,      NEED_BODY | NEED_SKELETON | NEED_DECODED },
+	{ "BINARY.SIZE[", "BINARY.SIZE", ITEM_BINARY_SIZE, NEED_BODY | NEED_SKELETON | NEED_DECODED },
 };
 
 static const struct {
@@ -209,6 +221,22 @@ static bool parse_section(struct reader *r, const char *p, bool peek)
 	return false;
 }
 
+/* p: after BINARY[ or the like, in a row of binaries. */
+static bool parse_binary(struct reader *r, const char *p, size_t row)
+{
+	struct imap_att *a = add(r);
+
+	p = a ? parse_part(r->ctx, p, a) : NULL;
+	if (!p || *p != ']' || (a->part[0] && p[-1] == '.') || !parse_partial(p + 1, a))
+		return false;
+	a->item = binaries[row].item;
+	a->needs = binaries[row].needs;
+	a->label = a->partial ?
+	    mem_printf(r->ctx, "%s[%s]<%llu>", binaries[row].label, a->part, (unsigned long long)a->offset) :
+	    mem_printf(r->ctx, "%s[%s]", binaries[row].label, a->part);
+	return a->item == ITEM_BINARY || !a->partial;
+}
+
 static bool add_item(struct reader *r, size_t row)
 {
 	struct imap_att *a = add(r);
@@ -235,6 +263,9 @@ static bool parse_item(struct reader *r)
 		return parse_section(r, a->text + 5, false);
 	if (strncasecmp(a->text, "BODY.PEEK[", 10) == 0)
 		return parse_section(r, a->text + 10, true);
+	for (size_t i = 0; i < N_ROWS(binaries); i++)
+		if (strncasecmp(a->text, binaries[i].name, strlen(binaries[i].name)) == 0)
+			return parse_binary(r, a->text + strlen(binaries[i].name), i);
 	return false;
 }
 

@@ -16,6 +16,7 @@ enum {
 	NEED_SKELETON = 2,	/* headers: here for every message, pulled or not */
 	NEED_BODY = 4,		/* the octets of the message: one that is not here is pulled */
 	SETS_SEEN = 8,		/* marks the message as \Seen */
+	NEED_DECODED = 16,	/* parts without their transfer encoding */
 };
 
 enum imap_item {
@@ -23,6 +24,7 @@ enum imap_item {
 	ITEM_MODSEQ,		/* RFC 7162 */
 	ITEM_EMAILID, ITEM_THREADID,	/* RFC 8474 */
 	ITEM_SECTION,		/* octets: BODY[...], RFC822... */
+	ITEM_BINARY, ITEM_BINARY_SIZE,	/* BINARY[...], BINARY.SIZE[...] */
 };
 
 enum imap_section { SECTION_ALL, SECTION_HEADER, SECTION_FIELDS, SECTION_FIELDS_NOT, SECTION_TEXT, SECTION_MIME };
@@ -30,7 +32,7 @@ enum imap_section { SECTION_ALL, SECTION_HEADER, SECTION_FIELDS, SECTION_FIELDS_
 struct imap_att {
 	enum imap_item item;
 	unsigned needs;
-	/* Of ITEM_SECTION. */
+	/* Of ITEM_SECTION and, without a section, ITEM_BINARY... */
 	enum imap_section section;
 	const char *part;		/* "1.2"; "" the message */
 	const char **fields;

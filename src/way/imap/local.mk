@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/way/imap/libimap.a
 src_way_imap_libimap_a_SOURCES = \
+	src/way/imap/binary.c src/way/imap/binary.h \
 	src/way/imap/body.c src/way/imap/body.h \
 	src/way/imap/cmd_append.c \
 	src/way/imap/cmd_auth.c \
@@ -28,10 +29,12 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/tell.c \
 	src/way/imap/text.c src/way/imap/text.h \
 	src/way/imap/thread.c src/way/imap/thread.h \
+	src/way/imap/transfer.c src/way/imap/transfer.h \
 	src/way/imap/vanished.c src/way/imap/vanished.h \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
-EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene tests/scenes/imap-utf8.scene
+EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene tests/scenes/imap-utf8.scene \
+	tests/scenes/imap-binary.scene
 
 LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_MAIL) $(LIB_LOOP) $(LIB_BASE)
 

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/mime/header.h"
 #include "way/imap/text.h"
+#include "way/imap/transfer.h"
 
 enum { BLOCK = 32 * 1024, MAX_CHARSET = 64 };
 
@@ -115,11 +116,7 @@ struct stream {
 	const char *text;
 	size_t text_len;
 	iconv_t charset;		/* (iconv_t)-1: as it is */
-	enum { PLAIN, BASE64, QUOTED } encoding;
-	uint32_t bits;			/* of base64 */
-	unsigned n_bits;
-	char held[4];			/* of "=XY", or of a character in charset */
-	size_t n_held;
+	struct imap_transfer transfer;
 	char raw[8];			/* half a character for iconv */
 	size_t n_raw;
 	char *window;			/* what was folded last, then what comes */
@@ -149,7 +146,7 @@ static void look(struct stream *s, const char *data, size_t len)
 
 static void to_utf8(struct stream *s, const char *data, size_t len)
 {
-	char in[BLOCK + sizeof(s->raw)], out[4096];
+	char in[BLOCK + TRANSFER_SPACES + 2 + sizeof(s->raw)], out[4096];
 
 	if (s->charset == (iconv_t)-1) {
 		look(s, data, len);
@@ -180,71 +177,11 @@ static void to_utf8(struct stream *s, const char *data, size_t len)
 	}
 }
 
-static size_t undo_base64(struct stream *s, const char *in, size_t len, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		const char *d = in[i] ? strchr(digits, in[i]) : NULL;
-
-		if (!d)
-			continue;
-		s->bits = s->bits << 6 | (uint32_t)(d - digits);
-		s->n_bits += 6;
-		if (s->n_bits >= 8) {
-			s->n_bits -= 8;
-			out[n++] = (char)(s->bits >> s->n_bits & 0xff);
-		}
-	}
-	return n;
-}
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 :
-	    c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static size_t undo_quoted(struct stream *s, const char *in, size_t len, char *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (s->n_held == 0 && in[i] != '=') {
-			out[n++] = in[i];
-			continue;
-		}
-		s->held[s->n_held++] = in[i];
-		/* "=" LF or "=" CR LF is a soft line end, "=XY" an octet. */
-		if (in[i] == '\n') {
-			s->n_held = 0;
-		} else if (s->n_held == 3) {
-			int a = hex(s->held[1]), b = hex(s->held[2]);
-
-			if (a >= 0 && b >= 0)
-				out[n++] = (char)(a << 4 | b);
-			s->n_held = 0;
-		}
-	}
-	return n;
-}
-
 static void feed(struct stream *s, const char *data, size_t len)
 {
-	char out[BLOCK];
+	char out[BLOCK + TRANSFER_SPACES + 2];
 
-	switch (s->encoding) {
-	case PLAIN:
-		to_utf8(s, data, len);
-		break;
-	case BASE64:
-		to_utf8(s, out, undo_base64(s, data, len, out));
-		break;
-	case QUOTED:
-		to_utf8(s, out, undo_quoted(s, data, len, out));
-		break;
-	}
+	to_utf8(s, out, imap_transfer_decode(&s->transfer, data, len, out));
 }
 
 /* charset=... of a Content-Type value. */
@@ -294,10 +231,7 @@ static bool part_has(const struct mime *m, const struct mime_part *part, int fd,
 	struct stream s = { .text = text, .text_len = strlen(text), .charset = (iconv_t)-1 };
 
 	if (!type || strncasecmp(type + strspn(type, " \t"), "text/", 5) == 0) {
-		const char *e = encoding ? encoding + strspn(encoding, " \t") : "";
-
-		s.encoding = strncasecmp(e, "base64", 6) == 0 ? BASE64 :
-		    strncasecmp(e, "quoted-printable", 16) == 0 ? QUOTED : PLAIN;
+		s.transfer.encoding = imap_encoding_of(encoding);
 		s.charset = open_charset(type);
 		s.found = s.text_len == 0;
 		read_part(&s, part, fd);
