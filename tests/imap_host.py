@@ -1,5 +1,5 @@
 """The IMAP server alone (tests/unit/imap_host) on a store of its own, for scripts that talk to it."""
-import imaplib, os, re, shutil, subprocess, sys, tempfile
+import concurrent.futures, imaplib, os, re, shutil, subprocess, sys, tempfile, traceback
 
 BUILD = os.environ.get("BUILD_DIR", os.getcwd())
 MSG = (b"From: Ann <ann@example.org>\r\nTo: user@home\r\nSubject: hello\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n"
@@ -55,20 +55,21 @@ def ok(answer):
     return answer[1]
 
 
-def run(tests, needs):
-    """Every test_* of tests; needs: {test: program}, without which it is skipped. Ends the script."""
-    failed = 0
-    for name, test in [(n, t) for n, t in sorted(tests.items()) if n.startswith("test_")]:
-        if len(sys.argv) > 1 and not any(word in name for word in sys.argv[1:]):
-            continue
+def run(tests, needs, jobs=1):
+    """Every test_* of tests, jobs of them at a time; needs: {test: program}, without which it is skipped. Ends the script."""
+    def one(name):
         if name in needs and not shutil.which(needs[name]):
-            print(f"skip {name}: no {needs[name]}")
-            continue
+            print(f"skip {name}: no {needs[name]}", flush=True)
+            return True
         try:
-            test()
+            tests[name]()
             print(f"ok {name}", flush=True)
+            return True
         except Exception as e:      # every kind of failure counts, and the others still run
-            failed += 1
-            line = e.__traceback__.tb_next.tb_lineno
+            line = "/".join(str(f.lineno) for f in traceback.extract_tb(e.__traceback__)[1:])
             print(f"FAILED {name}, line {line}: {type(e).__name__} {str(e)[:1000]}", flush=True)
-    sys.exit(failed > 0)
+            return False
+
+    names = sorted(n for n in tests if n.startswith("test_") and (len(sys.argv) == 1 or any(word in n for word in sys.argv[1:])))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        sys.exit(not all(list(pool.map(one, names))))
