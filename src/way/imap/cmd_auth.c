@@ -53,6 +53,7 @@ void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
 		{ "CONDSTORE", ENABLED_CONDSTORE },
 		{ "QRESYNC", ENABLED_QRESYNC | ENABLED_CONDSTORE },
 		{ "UTF8=ACCEPT", ENABLED_UTF8 },
+		{ "IMAP4rev2", ENABLED_REV2 },
 	};
 	unsigned bits = 0, rows = 0;
 
@@ -68,6 +69,8 @@ void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
 			}
 	}
 	s->enabled |= bits;
+	if (bits & ENABLED_REV2 && s->view)
+		imap_view_forget_recent(s->view);
 	buf_adds(s->out, "* ENABLED");
 	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
 		if (rows & 1u << k)

@@ -54,6 +54,32 @@ static const char *new_name(struct imap_session *s, const struct imap_arg *a)
 	return name;
 }
 
+/* What a mailbox was made or renamed from, until it is durable. */
+struct naming {
+	const char *name, *old;
+	bool tells;			/* the client is told the new name by LIST */
+	const char *reply;
+};
+
+static void named(struct imap_session *s, bool ok)
+{
+	const struct naming *x = (const struct naming *)s->cmd->state;
+
+	if (ok && x->tells)
+		imap_list_one(s, x->name, x->old);
+	imap_finish(s, "%s", ok ? x->reply : "NO [UNAVAILABLE] The change could not be stored, try again");
+}
+
+static void finish_naming(struct imap_session *s, const struct naming *x)
+{
+	struct naming *kept = mem_zero(s->cmd, struct naming);
+
+	*kept = *x;
+	kept->tells = x->tells && s->enabled & ENABLED_REV2;
+	s->cmd->state = kept;
+	imap_when_durable(s, named);
+}
+
 void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 {
 	struct err e;
@@ -65,9 +91,15 @@ void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 
 	if (res == OK)
 		res = store_mailbox_create(s->imap->store, name, &e);
-	if (finish_outcome(s, res, &e))
-		imap_finish_durable(s, "OK [MAILBOXID (F%llu)] Create completed",
-		    (unsigned long long)store_mailbox_find(s->imap->store, name)->id);
+	if (!finish_outcome(s, res, &e))
+		return;
+	const struct mailbox *box = store_mailbox_find(s->imap->store, name);
+	struct naming x = { .name = mem_strdup(c, box->name), .old = c->args[0].text };
+
+	/* RFC 9051 section 6.3.4: when it is another than was asked for; a '/' at the end only announces more. */
+	x.tells = strncmp(x.old, x.name, strlen(x.name)) != 0;
+	x.reply = mem_printf(c, "OK [MAILBOXID (F%llu)] Create completed", (unsigned long long)box->id);
+	finish_naming(s, &x);
 }
 
 void imap_cmd_delete(struct imap_session *s, struct imap_cmd *c)
@@ -105,7 +137,8 @@ void imap_cmd_rename(struct imap_session *s, struct imap_cmd *c)
 	if (res == OK)
 		res = store_mailbox_rename(s->imap->store, from, to, &e);
 	if (finish_outcome(s, res, &e))
-		imap_finish_durable(s, "OK Rename completed");
+		finish_naming(s, &(struct naming){ .name = to, .old = from, .tells = strcmp(from, "INBOX") != 0,
+		    .reply = "OK Rename completed" });
 }
 
 static void subscribe(struct imap_session *s, struct imap_cmd *c, bool on)

@@ -181,8 +181,9 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 	const struct message *m = store_message_find(box, s->view->uids[index]);
 	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS },
 	    modseq = { .item = ITEM_MODSEQ };
-	bool by_uid = s->cmd->verb->flags & BY_UID || s->enabled & ENABLED_QRESYNC;
 	bool newly = see(s, f, box, m, b);
+	/* RFC 9051 section 7.5.2: what was not asked for comes with the UID. */
+	bool by_uid = s->cmd->verb->flags & BY_UID || s->enabled & ENABLED_QRESYNC || (newly && s->enabled & ENABLED_REV2);
 
 	m = store_message_find(box, s->view->uids[index]);
 	if (m->keywords & ~s->view->told_keywords)

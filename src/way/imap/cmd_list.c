@@ -48,6 +48,7 @@ struct listing {
 	const char **patterns;
 	size_t n_patterns;
 	bool lsub;
+	const char *old;		/* the name it had, or was asked for by */
 	struct entry *entries;		/* uthash, by name; while they are gathered */
 	const struct entry **order;
 	size_t n, at;
@@ -126,6 +127,22 @@ static bool is_matched(const struct listing *l, const char *name)
 	return false;
 }
 
+/* Extended data: ("CHILDINFO" ("SUBSCRIBED") "OLDNAME" ("old")). */
+static void print_extended(struct imap_session *s, bool below, const char *old)
+{
+	if (!below && !old)
+		return;
+	buf_adds(s->out, " (");
+	if (below)
+		buf_adds(s->out, "\"CHILDINFO\" (\"SUBSCRIBED\")");
+	if (old) {
+		buf_adds(s->out, below ? " \"OLDNAME\" (" : "\"OLDNAME\" (");
+		imap_print_name(s, s->out, old);
+		buf_adds(s->out, ")");
+	}
+	buf_adds(s->out, ")");
+}
+
 static void print_entry(struct imap_session *s, const struct listing *l, const struct entry *e, bool below)
 {
 	struct buf *out = s->out;
@@ -136,7 +153,7 @@ static void print_entry(struct imap_session *s, const struct listing *l, const s
 	} else {
 		buf_adds(out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
 		if (!e->exists)
-			buf_adds(out, " \\Noselect");
+			buf_adds(out, s->enabled & ENABLED_REV2 ? " \\NonExistent" : " \\Noselect");
 		if (e->subscribed && (l->select & SELECT_SUBSCRIBED || l->wants & RETURN_SUBSCRIBED))
 			buf_adds(out, " \\Subscribed");
 		if (e->special)
@@ -144,9 +161,20 @@ static void print_entry(struct imap_session *s, const struct listing *l, const s
 	}
 	buf_adds(out, ") \"/\" ");
 	imap_print_name(s, out, e->name);
-	if (below)
-		buf_adds(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+	print_extended(s, below, l->old);
 	buf_adds(out, "\r\n");
+}
+
+void imap_list_one(struct imap_session *s, const char *name, const char *old)
+{
+	struct listing *l = mem_zero(s->cmd, struct listing);
+
+	gather(s, l);
+	l->old = old && strcmp(old, name) != 0 ? old : NULL;
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->order[i]->name, name) == 0)
+			print_entry(s, l, l->order[i], false);
+	talloc_free(l);
 }
 
 static void note_modseq(struct imap_session *, const struct imap_arg *items);
@@ -324,17 +352,18 @@ void imap_cmd_namespace(struct imap_session *s, struct imap_cmd *c)
 
 enum status_item {
 	STATUS_MESSAGES, STATUS_RECENT, STATUS_UIDNEXT, STATUS_UIDVALIDITY, STATUS_UNSEEN,
-	STATUS_SIZE, STATUS_APPENDLIMIT, STATUS_HIGHESTMODSEQ, STATUS_MAILBOXID,
+	STATUS_SIZE, STATUS_APPENDLIMIT, STATUS_HIGHESTMODSEQ, STATUS_MAILBOXID, STATUS_DELETED,
 };
 
 /* In the order of enum status_item. */
 static const char *const status_names[] = {
 	"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID",
+	"DELETED",
 };
 
 static uint64_t status_value(const struct mailbox *box, enum status_item item)
 {
-	uint64_t size = 0;
+	uint64_t size = 0, deleted = 0;
 
 	switch (item) {
 	case STATUS_MESSAGES:
@@ -357,6 +386,10 @@ static uint64_t status_value(const struct mailbox *box, enum status_item item)
 		return box->modseq;
 	case STATUS_MAILBOXID:
 		return box->id;
+	case STATUS_DELETED:
+		for (size_t i = 0; i < box->n_messages; i++)
+			deleted += box->messages[i].flags & FLAG_DELETED ? 1 : 0;
+		return deleted;
 	}
 	return 0;
 }

@@ -443,6 +443,11 @@ void imap_cmd_search(struct imap_session *s, struct imap_cmd *c)
 		who.keys += 2;
 		who.n_keys -= 2;
 	}
+	/* RFC 9051 section 6.4.4: as with RETURN (ALL). */
+	if (s->enabled & ENABLED_REV2 && !w->extended) {
+		w->extended = true;
+		w->wants = RETURN_ALL;
+	}
 	if (is_word(who.keys, who.n_keys, "CHARSET")) {
 		/* RFC 9755 section 3: all text is UTF-8, and nothing is to say so. */
 		if (s->enabled & ENABLED_UTF8) {

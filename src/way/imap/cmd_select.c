@@ -144,14 +144,18 @@ static size_t first_unseen(const struct mailbox *box)
 	return 0;
 }
 
-static void describe(struct imap_session *s, const struct mailbox *box)
+/* name: as the client wrote it. */
+static void describe(struct imap_session *s, const struct mailbox *box, const char *name)
 {
+	bool rev2 = s->enabled & ENABLED_REV2;
+
 	/* Something no store has: so that the flags are told even when there are no keywords. */
 	s->view->told_keywords = ~imap_flags_known(s->imap->store);
 	imap_tell_keywords(s);
 	imap_send(s, "* %zu EXISTS", s->view->n);
-	imap_send(s, "* %zu RECENT", s->view->n_recent);
-	size_t unseen = first_unseen(box);
+	if (!rev2)
+		imap_send(s, "* %zu RECENT", s->view->n_recent);
+	size_t unseen = rev2 ? 0 : first_unseen(box);
 
 	if (unseen > 0)
 		imap_send(s, "* OK [UNSEEN %zu] First unseen", unseen);
@@ -159,6 +163,8 @@ static void describe(struct imap_session *s, const struct mailbox *box)
 	imap_send(s, "* OK [UIDNEXT %u] Next UID", (unsigned)box->uidnext);
 	imap_send(s, "* OK [HIGHESTMODSEQ %llu] Highest mod-sequence", (unsigned long long)box->modseq);
 	imap_send(s, "* OK [MAILBOXID (F%llu)] Id of the mailbox", (unsigned long long)box->id);
+	if (rev2)
+		imap_list_one(s, box->name, name);
 }
 
 /* RFC 7162 section 3.2.11: what comes after it is of another mailbox. */
@@ -193,8 +199,8 @@ static void open_box(struct imap_session *s, struct imap_cmd *c, bool read_only)
 		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
 		return;
 	}
-	s->view = imap_view_new(s, s->imap->store, box, read_only);
-	describe(s, box);
+	s->view = imap_view_new(s, s->imap->store, box, read_only, !(s->enabled & ENABLED_REV2));
+	describe(s, box, c->args[0].text);
 	if (x->since == 0 || x->uidvalidity != box->uidvalidity) {
 		finish_select(s, x);
 		return;

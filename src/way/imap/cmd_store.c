@@ -34,7 +34,7 @@ static void refuse_one(struct imap_session *s, struct change *x, size_t index)
 static void tell_modseq(struct imap_session *s, size_t index, const struct message *m)
 {
 	buf_addf(s->out, "* %zu FETCH (", index + 1);
-	if (s->cmd->verb->flags & BY_UID || s->enabled & ENABLED_QRESYNC)
+	if (s->cmd->verb->flags & BY_UID || s->enabled & (ENABLED_QRESYNC | ENABLED_REV2))
 		buf_addf(s->out, "UID %u ", (unsigned)m->uid);
 	imap_send(s, "MODSEQ (%llu))", (unsigned long long)m->modseq);
 }

@@ -1,7 +1,7 @@
 #ifndef IMAP_IMAP_H
 #define IMAP_IMAP_H
 /*
- * The user's mail client reads here (RFC 3501; p2pmta(8), READING). Works
+ * The user's mail client reads here (RFC 3501, RFC 9051; p2pmta(8), READING). Works
  * on the store's mailboxes; what is not here is pulled through a hook. Other
  * sessions go on while one waits. Loop thread.
  */

@@ -423,7 +423,7 @@ void imap_capability(const struct imap_session *s, struct buf *out)
 {
 	bool tls = conn_is_tls(s->conn), may_login = tls || conn_is_loopback(s->conn);
 
-	buf_adds(out, "IMAP4rev1 LITERAL+ SASL-IR ID");
+	buf_adds(out, "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID");
 	if (!s->authed) {
 		if (!tls && s->imap->settings.tls && s->imap->settings.tls_mode == 1)
 			buf_adds(out, " STARTTLS");

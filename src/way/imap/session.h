@@ -37,6 +37,7 @@ enum {
 	ENABLED_CONDSTORE = 1,
 	ENABLED_QRESYNC = 2,		/* never without CONDSTORE */
 	ENABLED_UTF8 = 4,
+	ENABLED_REV2 = 8,		/* IMAP4rev2: no \Recent, names in UTF-8, ESEARCH, UIDs with news */
 };
 
 #define IMAP_APPEND_MAX ((uint64_t)1024 * 1024 * 1024)
@@ -172,6 +173,8 @@ const char *imap_arg_text(struct imap_session *, const struct imap_arg *);
 const char *imap_arg_name(struct imap_session *, const struct imap_arg *);
 /* The same of a text; NULL when it is no name. What is there under its normal form only is found by any form. */
 const char *imap_name_of(const struct imap_session *, const void *ctx, const char *wire);
+/* Names and searches are UTF-8. */
+bool imap_is_utf8(const struct imap_session *);
 /* A name as this client wants it. */
 void imap_print_name(const struct imap_session *, struct buf *, const char *name);
 /* Spans of a set argument; false when BAD was answered. single_out may be NULL. */
@@ -222,6 +225,8 @@ void imap_cmd_thread(struct imap_session *, struct imap_cmd *);
 void imap_cmd_append(struct imap_session *, struct imap_cmd *);
 void imap_cmd_idle(struct imap_session *, struct imap_cmd *);
 
+/* "* LIST (...) "/" "new" ("OLDNAME" ("old"))"; no old name if it is NULL or the same (RFC 9051 section 6.3.9.7). */
+void imap_list_one(struct imap_session *, const char *name, const char *old);
 /* STATUS items for one mailbox ("(MESSAGES 3 ...)"); false: an unknown item. */
 bool imap_status_print(struct buf *, struct mailbox *, const struct imap_arg *items, size_t n);
 

@@ -90,7 +90,7 @@ void imap_tell_flags(struct imap_session *s, size_t index, const struct message 
 	if (m->keywords & ~s->view->told_keywords)
 		imap_tell_keywords(s);
 	buf_addf(s->out, "* %zu FETCH (", index + 1);
-	if (with_uid || s->enabled & ENABLED_QRESYNC)
+	if (with_uid || s->enabled & (ENABLED_QRESYNC | ENABLED_REV2))
 		buf_addf(s->out, "UID %u ", (unsigned)m->uid);
 	buf_adds(s->out, "FLAGS ");
 	imap_flags_print(s->out, s->imap->store, imap_view_flags(s->view, m), m->keywords);
@@ -177,14 +177,14 @@ const char *imap_arg_text(struct imap_session *s, const struct imap_arg *a)
 	return NULL;
 }
 
-static bool is_utf8(const struct imap_session *s)
+bool imap_is_utf8(const struct imap_session *s)
 {
-	return s->enabled & ENABLED_UTF8;
+	return s->enabled & (ENABLED_UTF8 | ENABLED_REV2);
 }
 
 const char *imap_name_of(const struct imap_session *s, const void *ctx, const char *wire)
 {
-	if (!is_utf8(s))
+	if (!imap_is_utf8(s))
 		return imap_name_decode(ctx, wire);
 	const char *name = imap_name_decode_utf8(ctx, wire);
 
@@ -193,7 +193,7 @@ const char *imap_name_of(const struct imap_session *s, const void *ctx, const ch
 
 void imap_print_name(const struct imap_session *s, struct buf *out, const char *name)
 {
-	if (is_utf8(s))
+	if (imap_is_utf8(s))
 		imap_name_print_utf8(out, name);
 	else
 		imap_name_print(out, name);
@@ -209,7 +209,7 @@ const char *imap_arg_name(struct imap_session *s, const struct imap_arg *a)
 	const char *name = imap_name_of(s, c, text);
 
 	if (!name)
-		imap_finish(s, "NO [CANNOT] Mailbox name is no valid %s", is_utf8(s) ? "UTF-8" : "modified UTF-7");
+		imap_finish(s, "NO [CANNOT] Mailbox name is no valid %s", imap_is_utf8(s) ? "UTF-8" : "modified UTF-7");
 	return name;
 }
 

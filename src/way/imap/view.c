@@ -25,7 +25,7 @@ size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box
 
 	for (; i < box->n_messages; i++) {
 		append(v, &v->uids, &v->n, &v->size, box->messages[i].uid);
-		if (recent && box->messages[i].flags & FLAG_RECENT)
+		if (recent && !v->no_recent && box->messages[i].flags & FLAG_RECENT)
 			append(v, &v->recent, &v->n_recent, &v->recent_size, box->messages[i].uid);
 	}
 	if (recent && !v->read_only)
@@ -37,12 +37,19 @@ size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box
 	return v->n - before;
 }
 
-struct imap_view *imap_view_new(const void *ctx, struct store *st, struct mailbox *box, bool read_only)
+void imap_view_forget_recent(struct imap_view *v)
+{
+	v->no_recent = true;
+	v->n_recent = 0;
+}
+
+struct imap_view *imap_view_new(const void *ctx, struct store *st, struct mailbox *box, bool read_only, bool recent)
 {
 	struct imap_view *v = mem_zero(ctx, struct imap_view);
 
 	v->mailbox = box->id;
 	v->read_only = read_only;
+	v->no_recent = !recent;
 	v->modseq = box->modseq;
 	if (box->n_messages > 0) {
 		v->size = box->n_messages;

@@ -16,6 +16,7 @@
 struct imap_view {
 	uint64_t mailbox;		/* id */
 	bool read_only;
+	bool no_recent;			/* IMAP4rev2 has no \Recent */
 	uint32_t *uids;			/* ascending; sequence number = index + 1 */
 	size_t n, size;
 	uint32_t *recent;		/* UIDs that are \Recent to this session, ascending */
@@ -27,8 +28,10 @@ struct imap_view {
 	bool has_expunged, has_changed, has_added;
 };
 
-/* The mailbox as it is now; takes its \Recent unless read_only. */
-struct imap_view *imap_view_new(const void *ctx, struct store *, struct mailbox *, bool read_only);
+/* The mailbox as it is now; takes its \Recent unless read_only; recent: and has them. */
+struct imap_view *imap_view_new(const void *ctx, struct store *, struct mailbox *, bool read_only, bool recent);
+/* From now on without \Recent. */
+void imap_view_forget_recent(struct imap_view *);
 /* The rest of the mailbox, new since; how many. */
 size_t imap_view_grow(struct imap_view *, struct store *, struct mailbox *);
 
