@@ -26,6 +26,7 @@ struct printer {
 	const struct mime *m;
 	struct buf *out;
 	bool extended;		/* BODYSTRUCTURE, not BODY */
+	bool global;		/* message/global is shown as a message */
 };
 
 static bool is_quotable(const char *s, size_t len)
@@ -285,7 +286,7 @@ static bool print_type(struct printer *pr, const struct mime_part *p, const void
 static bool shows_message(const struct printer *pr, const struct mime_part *p, const void *tmp)
 {
 	return p->kind == MIME_MESSAGE &&
-	    !mime_value_is(content_type(tmp, mime_header(pr->m, p)), "message", "global");
+	    (pr->global || !mime_value_is(content_type(tmp, mime_header(pr->m, p)), "message", "global"));
 }
 
 static void print_single(struct printer *pr, const struct mime_part *p, const void *tmp, bool in_digest)
@@ -344,9 +345,9 @@ char *mime_envelope(const void *ctx, const struct mime *m)
 }
 
 /* What is too large to be told is one blob. */
-static char *structure(const void *ctx, const struct mime *m, bool extended)
+static char *structure(const void *ctx, const struct mime *m, bool extended, bool global)
 {
-	struct printer pr = { m, buf_new(ctx, OUT_MAX), extended };
+	struct printer pr = { m, buf_new(ctx, OUT_MAX), extended, global };
 	char *blob = mem_printf(ctx, "(\"application\" \"octet-stream\" NIL NIL NIL \"binary\" %" PRIu64 "%s)",
 	    m->parts[0].body_len, extended ? " NIL NIL NIL NIL" : "");
 
@@ -358,10 +359,20 @@ static char *structure(const void *ctx, const struct mime *m, bool extended)
 
 char *mime_body(const void *ctx, const struct mime *m)
 {
-	return structure(ctx, m, false);
+	return structure(ctx, m, false, false);
 }
 
 char *mime_bodystructure(const void *ctx, const struct mime *m)
 {
-	return structure(ctx, m, true);
+	return structure(ctx, m, true, false);
+}
+
+char *mime_body_global(const void *ctx, const struct mime *m)
+{
+	return structure(ctx, m, false, true);
+}
+
+char *mime_bodystructure_global(const void *ctx, const struct mime *m)
+{
+	return structure(ctx, m, true, true);
 }

@@ -65,5 +65,8 @@ struct bytes mime_header(const struct mime *, const struct mime_part *);
 char *mime_envelope(const void *ctx, const struct mime *);
 char *mime_body(const void *ctx, const struct mime *);
 char *mime_bodystructure(const void *ctx, const struct mime *);
+/* For IMAP4rev2, which shows message/global as the message it is (RFC 9051 section 7.5.2). */
+char *mime_body_global(const void *ctx, const struct mime *);
+char *mime_bodystructure_global(const void *ctx, const struct mime *);
 
 #endif

@@ -243,6 +243,20 @@ static void send_message(struct imap_session *s, const struct fetch *f, size_t i
 	imap_trace(s, "* %zu FETCH (...)", index + 1);
 }
 
+/* What was rendered when the message was filed is for IMAP4rev1, see mime_body_global(). */
+static void show_global(struct imap_session *s, void *ctx, struct content *brief)
+{
+	const struct content *c = strcasestr(brief->bodystructure, "\"message\" \"global\"") ?
+	    store_content_find(s->imap->store, ctx, brief->id) : NULL;
+	struct err e;
+	struct mime *m = c ? mime_from_skeleton(ctx, c->skeleton, c->parts ? c->parts : "", c->size, &e) : NULL;
+
+	if (!m)
+		return;
+	brief->body = mime_body_global(ctx, m);
+	brief->bodystructure = mime_bodystructure_global(ctx, m);
+}
+
 static void decoded(struct imap_session *s)
 {
 	((struct fetch *)s->cmd->state)->again = true;
@@ -290,6 +304,8 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 	ctx = mem_ctx(NULL);
 	struct content *c = f->what.needs & NEED_SKELETON ? store_content_find(s->imap->store, ctx, m->content) :
 	    store_content_find_brief(s->imap->store, ctx, m->content);
+	if (f->what.needs & NEED_BRIEF && s->enabled & ENABLED_REV2 && c && c->bodystructure)
+		show_global(s, ctx, c);
 	struct imap_body *b = c ? imap_body_new(ctx, c) : NULL;
 
 	if (f->what.needs & NEED_BODY && c && !has_body(c) && f->pulls && !f->pulled) {
