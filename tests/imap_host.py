@@ -16,16 +16,29 @@ class Host:
         self.message = os.path.join(self.dir, "message")
         with open(self.message, "wb") as f:
             f.write(MSG)
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests/unit/imap_host"), os.path.join(self.dir, "state"), *options],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.options = options
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "tests/unit/imap_host"), os.path.join(self.dir, "state"), *self.options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().split()[1])
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        return self.process.wait(20)
+
+    def restart(self):
+        assert self.stop() == 0
+        self.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        status = self.process.wait(20)
+        status = self.stop()
         shutil.rmtree(self.dir)
         assert status == 0, f"the host ended with {status}"
 
