@@ -1,4 +1,4 @@
-/* What was expunged is remembered, exactly for as long as it fits. */
+/* What is remembered of what went: UIDs, exactly for as long as it fits, and subscriptions. */
 #include <sqlite3.h>
 
 #include "lib/base/log.h"
@@ -76,6 +76,28 @@ START_TEST(renamed_and_deleted)
 }
 END_TEST
 
+START_TEST(subscriptions)
+{
+	struct err e;
+	size_t n;
+
+	ck_assert_int_eq(store_mailbox_create(st, "a/b", &e), OK);
+	store_mailbox_subscribe(st, store_mailbox_find(st, "a/b"), true);
+	ck_assert_int_eq(store_mailbox_delete(st, "a/b", &e), OK);
+	ck_assert_int_eq(store_mailbox_delete(st, "a", &e), OK);
+	unit_reopen();
+	const char **names = store_subscription_all(st, ctx, &n);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(names[0], "a/b");
+	ck_assert_int_eq(store_mailbox_create(st, "a/b", &e), OK);
+	ck_assert(store_mailbox_find(st, "a/b")->subscribed);
+	ck_assert(!store_mailbox_find(st, "a")->subscribed);
+	ck_assert(!store_subscription_drop(st, "a/b"));
+	store_subscription_all(st, ctx, &n);
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
 /* What was not written did not happen. */
 START_TEST(undone)
 {
@@ -145,7 +167,7 @@ START_TEST(migrated)
 	uint64_t before = box->modseq;
 	store_close(&st);
 	ck_assert_int_eq(sqlite3_open(mem_printf(ctx, "%s/state.db", unit_dir), &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE expunged; PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE expunged; DROP TABLE subscription; PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	unit_open();
 	box = store_mailbox_find(st, "INBOX");
@@ -159,6 +181,7 @@ END_TEST
 STORE_SUITE("store_expunged") {
 	UNIT(runs);
 	UNIT(renamed_and_deleted);
+	UNIT(subscriptions);
 	UNIT(undone);
 	UNIT(bounded);
 	UNIT(migrated);

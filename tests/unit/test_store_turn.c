@@ -300,7 +300,7 @@ START_TEST(bad_databases)
 	store_close(&st);
 	patch_db(60, "\0\0\0\143", 4);		/* user_version */
 	expect_refused("newer p2pmta");
-	patch_db(60, "\0\0\0\4", 4);
+	patch_db(60, "\0\0\0\5", 4);
 	patch_db(68, "abcd", 4);		/* application_id */
 	expect_refused("another program");
 	patch_db(68, "\xff\xff\xff\xff", 4);

@@ -100,6 +100,7 @@ static struct box *make(struct store *s, const char *name, enum standard which)
 	box->pub.uidvalidity = (uint32_t)ids_next(s, COUNTER_UIDVALIDITY);
 	box->pub.uidnext = 1;
 	box->pub.modseq = 1;
+	box->pub.subscribed = store_subscription_drop(s, name);
 	if (is_standard) {
 		s->standard[which] = box;
 		box->pub.special = standard[which].special;
@@ -317,6 +318,8 @@ enum outcome store_mailbox_delete(struct store *s, const char *name, struct err 
 	uint64_t id = box->pub.id;
 	message_expunge_all(s, box);
 	box->run.hi = 0;
+	if (box->pub.subscribed)
+		subscription_keep(s, box->pub.name);
 	db_write(s, "DELETE FROM expunged WHERE mailbox = ?", ARGS(I(id)));
 	db_write(s, "DELETE FROM mailbox WHERE id = ?", ARGS(I(id)));
 	forget(s, box);
@@ -371,6 +374,8 @@ static enum outcome rename_tree(struct store *s, const char *from, const char *t
 
 		set_name(s, list[i], name);
 		db_write(s, "UPDATE mailbox SET name = ? WHERE id = ?", ARGS(T(name), I(list[i]->pub.id)));
+		if (store_subscription_drop(s, name))
+			store_mailbox_subscribe(s, &list[i]->pub, true);
 	}
 	res = OK;
 out:

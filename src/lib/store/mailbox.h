@@ -53,6 +53,10 @@ enum outcome store_mailbox_delete(struct store *, const char *name, struct err *
 /* Children move along; INBOX moves its messages (RFC 3501 section 6.3.5). */
 enum outcome store_mailbox_rename(struct store *, const char *from, const char *to, struct err *);
 void store_mailbox_subscribe(struct store *, struct mailbox *, bool);
+/* Names that are subscribed though the mailbox went, sorted; the array is below ctx. */
+const char **store_subscription_all(struct store *, const void *ctx, size_t *n_out);
+/* Give such a one up; false when there is none. */
+bool store_subscription_drop(struct store *, const char *name);
 
 /* Add a message: takes a reference on content; uid, id, modseq are set. size is content's. */
 const struct message *store_message_add(struct store *, struct mailbox *, uint64_t content, uint32_t flags,

@@ -184,6 +184,9 @@ void message_expunge_all(struct store *, struct box *);
 void message_move_all(struct store *, struct box *from, struct box *to);
 void keyword_load(struct store *);
 
+/* subscription.c */
+void subscription_keep(struct store *, const char *name);
+
 /* expunged.c */
 void expunged_note(struct store *, struct box *, uint32_t uid);	/* with the mailbox's mod-sequence as of now */
 void expunged_write(struct store *, struct box *);

@@ -99,6 +99,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE expunged(mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, lo INTEGER NOT NULL,"
 	" hi INTEGER NOT NULL, PRIMARY KEY(mailbox, modseq, lo)) WITHOUT ROWID;"
 	"INSERT INTO expunged(mailbox, modseq, lo, hi) SELECT id, modseq, 1, uidnext - 1 FROM mailbox WHERE uidnext > 1;",
+
+	/* 5: subscriptions of mailboxes that went */
+	"CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };

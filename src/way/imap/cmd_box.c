@@ -149,11 +149,12 @@ static void subscribe(struct imap_session *s, struct imap_cmd *c, bool on)
 		return;
 	struct mailbox *box = store_mailbox_find(s->imap->store, name);
 
-	if (!box) {
+	if (box)
+		store_mailbox_subscribe(s->imap->store, box, on);
+	else if (on || !store_subscription_drop(s->imap->store, name)) {
 		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
 		return;
 	}
-	store_mailbox_subscribe(s->imap->store, box, on);
 	imap_finish_durable(s, "OK %s completed", c->verb->name);
 }
 

@@ -34,7 +34,7 @@ static const struct option return_options[] = {
 
 struct entry {
 	const char *name;
-	bool exists;			/* else it is a parent only */
+	bool exists;			/* else it is a parent, or subscribed, only */
 	bool subscribed;
 	const char *special;
 	bool has_children;
@@ -76,6 +76,19 @@ static int by_name(const struct entry *a, const struct entry *b)
 	return inbox_a != inbox_b ? (inbox_a ? -1 : 1) : strcmp(a->name, b->name);
 }
 
+/* Names without a mailbox. */
+static void gather_subscribed(struct imap_session *s, struct listing *l)
+{
+	size_t n;
+	const char **names = store_subscription_all(s->imap->store, l, &n);
+
+	for (size_t i = 0; i < n && l->select & SELECT_SUBSCRIBED; i++) {
+		get_entry(l, names[i], strlen(names[i]))->subscribed = true;
+		for (const char *p = strchr(names[i], '/'); p; p = strchr(p + 1, '/'))
+			get_entry(l, names[i], (size_t)(p - names[i]))->has_subscribed = true;
+	}
+}
+
 static void gather(struct imap_session *s, struct listing *l)
 {
 	size_t n;
@@ -97,6 +110,7 @@ static void gather(struct imap_session *s, struct listing *l)
 			parent->has_special |= all[i]->special != NULL;
 		}
 	}
+	gather_subscribed(s, l);
 	HASH_SORT(l->entries, by_name);
 	l->order = mem_array(l, const struct entry *, HASH_COUNT(l->entries) + 1);
 	for (const struct entry *e = l->entries; e; e = (const struct entry *)e->hh.next)
@@ -108,8 +122,10 @@ static void gather(struct imap_session *s, struct listing *l)
 
 static bool is_selected(const struct listing *l, const struct entry *e)
 {
+	if (!e->exists && l->select & SELECT_SUBSCRIBED)
+		return e->subscribed && !(l->select & SELECT_SPECIAL);
 	if (!e->exists)
-		return !(l->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL));
+		return !(l->select & SELECT_SPECIAL);
 	return !(l->select & SELECT_SUBSCRIBED && !e->subscribed) && !(l->select & SELECT_SPECIAL && !e->special);
 }
 
@@ -149,11 +165,11 @@ static void print_entry(struct imap_session *s, const struct listing *l, const s
 
 	buf_adds(out, l->lsub ? "* LSUB (" : "* LIST (");
 	if (l->lsub) {
-		buf_adds(out, is_selected(l, e) ? "" : "\\Noselect");
+		buf_adds(out, e->exists && is_selected(l, e) ? "" : "\\Noselect");
 	} else {
 		buf_adds(out, e->has_children ? "\\HasChildren" : "\\HasNoChildren");
 		if (!e->exists)
-			buf_adds(out, s->enabled & ENABLED_REV2 ? " \\NonExistent" : " \\Noselect");
+			buf_adds(out, s->enabled & ENABLED_REV2 || l->select & SELECT_SUBSCRIBED ? " \\NonExistent" : " \\Noselect");
 		if (e->subscribed && (l->select & SELECT_SUBSCRIBED || l->wants & RETURN_SUBSCRIBED))
 			buf_adds(out, " \\Subscribed");
 		if (e->special)
