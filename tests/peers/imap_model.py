@@ -772,8 +772,11 @@ class World:
                 self.crowded = False
                 self.settle_view(c)
         c.wire.raw(b"DONE\r\n")
+        self.crowded = True     # what was true in between may still be on its way
         for r in c.wire.finish(tag)[:-1]:
             c.take(r, self, "IDLE")
+        self.crowded = False
+        self.settle_view(c)
         self.count["IDLE"] += 1
         self.told_all(c)
 
