@@ -242,6 +242,12 @@ static const struct {
 	    "C1 m3 APPEND INBOX {102+}\nC1 Subject: other\nC1 Message-ID: <c@x>\nC1 References: <a@x>\nC1  <z@x>\nC1 Date: Thu, 3 Feb 1994 09:00:00 +0000\nC1 \nC1 \nD1 m3 OK %\n"
 	    "C1 a THREAD REFERENCES UTF-8 ALL\nS1 * THREAD (1 (3)(2))\nS1 a OK %\n"
 	    "C1 b UID THREAD REFERENCES UTF-8 2:3\nS1 * THREAD ((3)(2))\nS1 b OK %\nC1 c THREAD REFERENCES UTF-8 9\nS1 * THREAD\nS1 c OK %\n" },
+	{ "append with UTF8",
+	    "L1 INBOX\nC1 a APPEND INBOX UTF8 (~{14+}\nC1 Subject: x\nC1 \nC1 )\nS1 a BAD %\nC1 b ENABLE UTF8=ACCEPT\nD1 b OK %\n"
+	    "C1 c APPEND INBOX (\\Seen) \"01-Feb-1994 10:00:00 +0100\" UTF8 (~{15}\nS1 + OK\nC1 Subject: x\nC1 \nC1 z)\nS1 * 1 EXISTS\nS1 * 1 RECENT\nS1 c OK [APPENDUID % 1] %\n"
+	    "C1 d FETCH 1 (FLAGS BODY[])\nS1 * 1 FETCH (FLAGS (\\Seen \\Recent) BODY[] {15}\nS1 Subject: x\nS1 \nS1 z)\nS1 d OK %\n"
+	    "C1 e APPEND INBOX UTF8 (~{16+}\nC1 Subject: x\nC1 \nC1 zz) x\nS1 e BAD %\nC1 f APPEND INBOX UTF8 {5}\nS1 f BAD %\n"
+	    "C1 g APPEND INBOX UTF8 ({5+}\nC1 abcde)\nS1 g BAD %\nC1 h SEARCH SUBJECT ~{1}\nS1 h BAD %\nC1 i STATUS INBOX (MESSAGES)\nS1 * STATUS \"INBOX\" (MESSAGES 1)\nS1 i OK %\n" },
 	{ "outbox",
 	    "H deliver Outbox MSG\nH deliver Outbox MSG\nH withdraw reject\nL1 Outbox\n"
 	    "C1 a STORE 1 +FLAGS.SILENT \\Deleted\nS1 a OK %\nC1 b EXPUNGE\nS1 b NO [CANNOT] bob@home has it already\n"

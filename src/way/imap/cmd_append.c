@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -69,7 +70,23 @@ void imap_append_drop(struct imap_append **append)
 	*append = NULL;
 }
 
-/* mailbox [flags] [date]: what stands before the literal. The answer if it is wrong, else NULL. */
+static bool is_utf8(const struct imap_arg *a)
+{
+	return a->kind == IMAP_ATOM && strcasecmp(a->text, "UTF8") == 0;
+}
+
+/* "{5}", or, when UTF8=ACCEPT is enabled, "UTF8 (~{5}" (RFC 6855 section 4). */
+bool imap_append_is_due(const struct imap_session *s)
+{
+	size_t n;
+	const struct imap_arg *args = imap_parser_args(s->parser, &n);
+
+	if (!imap_parser_literal_is_8(s->parser))
+		return imap_parser_depth(s->parser) == 0;
+	return s->enabled & ENABLED_UTF8 && imap_parser_depth(s->parser) == 1 && n > 1 && is_utf8(&args[n - 1]);
+}
+
+/* mailbox [flags] [date] [UTF8]: what stands before the literal. The answer if it is wrong, else NULL. */
 static const char *check(struct imap_session *s, struct imap_append *a, const struct imap_arg *args, size_t n)
 {
 	size_t i = 1;
@@ -98,6 +115,8 @@ static const char *check(struct imap_session *s, struct imap_append *a, const st
 			return "BAD Bad date-time";
 		i++;
 	}
+	if (imap_parser_depth(s->parser) == 1 && i < n && is_utf8(&args[i]))
+		i++;
 	return i == n ? NULL : "BAD Bad arguments of APPEND";
 }
 
@@ -301,7 +320,11 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 {
 	struct imap_append *a = s->append;
 
-	if (!a || c->args[c->n_args - 1].kind != IMAP_STREAM) {
+	const struct imap_arg *last = &c->args[c->n_args - 1];
+
+	if (last->kind == IMAP_LIST && last->n_args == 1)
+		last = &last->args[0];
+	if (!a || last->kind != IMAP_STREAM) {
 		imap_finish(s, "BAD The message has to be a literal, and the last argument");
 		return;
 	}

@@ -52,6 +52,7 @@ struct imap_parser {
 	size_t stored, max_command, max_literal;
 	uint64_t literal;	/* announced, or left to read */
 	bool digits, plus;
+	bool is_literal8;
 	enum skip skip;
 	uint64_t skip_size;
 	bool skip_plus, fatal;
@@ -279,6 +280,14 @@ static enum imap_parse end_line(struct imap_parser *p)
 	return p->error ? IMAP_PARSE_BAD : IMAP_PARSE_DONE;
 }
 
+static void open_literal(struct imap_parser *p, bool is_literal8)
+{
+	p->literal = 0;
+	p->digits = p->plus = false;
+	p->is_literal8 = is_literal8;
+	p->state = S_SIZE;
+}
+
 static bool is_atom(unsigned char c)
 {
 	return c > 0x20 && c < 0x7f && c != '(' && c != ')' && c != '{' && c != '"';
@@ -300,9 +309,7 @@ static enum imap_parse on_start(struct imap_parser *p, char c)
 		p->state = S_QUOTED;
 		break;
 	case '{':
-		p->literal = 0;
-		p->digits = p->plus = false;
-		p->state = S_SIZE;
+		open_literal(p, false);
 		break;
 	case '(':
 		open_list(p);
@@ -332,6 +339,11 @@ static enum imap_parse on_atom(struct imap_parser *p, char c)
 {
 	if (is_atom((unsigned char)c)) {
 		store(p, &c, 1);
+		return IMAP_PARSE_MORE;
+	}
+	if (c == '{' && p->token_len == 1 && p->token[0] == '~' && p->spaced) {
+		p->token_len = 0;
+		open_literal(p, true);
 		return IMAP_PARSE_MORE;
 	}
 	end_token(p, IMAP_ATOM);
@@ -467,6 +479,11 @@ uint64_t imap_parser_literal(const struct imap_parser *p)
 bool imap_parser_literal_waits(const struct imap_parser *p)
 {
 	return !p->plus;
+}
+
+bool imap_parser_literal_is_8(const struct imap_parser *p)
+{
+	return p->is_literal8;
 }
 
 bool imap_parser_literal_fits(const struct imap_parser *p)

@@ -63,6 +63,7 @@ void imap_parser_give(struct imap_parser *, const void *ctx);
 /* After IMAP_PARSE_LITERAL. */
 uint64_t imap_parser_literal(const struct imap_parser *);
 bool imap_parser_literal_waits(const struct imap_parser *);	/* for "+ ": a synchronising one */
+bool imap_parser_literal_is_8(const struct imap_parser *);	/* "~{...": a literal8 (RFC 4466) */
 bool imap_parser_literal_fits(const struct imap_parser *);
 void imap_parser_literal_take(struct imap_parser *);
 /* The caller reads its octets itself, then feeds on. */

@@ -329,8 +329,12 @@ static void on_literal(struct imap_session *s)
 	size_t n;
 
 	imap_parser_args(s->parser, &n);
-	if (s->authed && name && strcasecmp(name, "APPEND") == 0 && n > 0 && imap_parser_depth(s->parser) == 0) {
+	if (s->authed && name && strcasecmp(name, "APPEND") == 0 && n > 0 && imap_append_is_due(s)) {
 		imap_append_literal(s);
+		return;
+	}
+	if (imap_parser_literal_is_8(s->parser)) {
+		imap_parser_literal_refuse(s->parser, "BAD A literal8 is not expected here");
 		return;
 	}
 	if (!imap_parser_literal_fits(s->parser)) {

@@ -230,6 +230,8 @@ void imap_list_one(struct imap_session *, const char *name, const char *old);
 /* STATUS items for one mailbox ("(MESSAGES 3 ...)"); false: an unknown item. */
 bool imap_status_print(struct buf *, struct mailbox *, const struct imap_arg *items, size_t n);
 
+/* A literal was announced in APPEND: is it the message? */
+bool imap_append_is_due(const struct imap_session *);
 /* APPEND's literal was announced: take it or refuse it. */
 void imap_append_literal(struct imap_session *);
 /* How many octets of data belong to it (0: it is complete). */
