@@ -252,6 +252,8 @@ class World:
             c.enable("CONDSTORE")
         elif r < 0.55 and "QRESYNC" in self.caps:
             c.enable("QRESYNC")
+        if "COMPRESS=DEFLATE" in self.caps and self.random.random() < 0.3:
+            c.wire.compress()
         if "IMAP4rev2" in self.caps and self.random.random() < 0.3:
             c.enable("IMAP4rev2")
         return c
@@ -328,7 +330,7 @@ class World:
 
     def run(self, c, command, verb, asked=(), literal=None):
         """Send it; apply what is told; returns (tagged response, others that were for the command)."""
-        self.log.append("%s: %s" % (c.name, command if literal is None else command + " + literal"))
+        self.log.append("%s: %s" % (c.name, command[:500] if literal is None else command + " + literal"))
         self.asked = asked
         tag = c.wire.send(command)
         if literal is not None:
@@ -723,8 +725,30 @@ class World:
         got = [int(n[0]) for n in answer.data if isinstance(n, tuple)]
         need(got == [i + 1 for i, _ in order], c.name, "SORT", by, reverse, text, got, [i + 1 for i, _ in order])
 
+    def do_multiappend(self, c):
+        """RFC 3502: all or nothing, one UID after the other."""
+        r = self.random
+        box = self.boxes[r.choice(list(self.boxes))]
+        command, uids = ('APPEND "%s"' % box.name).encode(), []
+        for _ in range(r.randrange(2, 6)):
+            subject, octets = self.letter()
+            flags = self.flags()
+            date = "%2d-Feb-2020 10:0%d:00 +0000" % (r.randrange(1, 29), r.randrange(10)) if r.random() < 0.7 else ""
+            m = Message(box.uidnext, octets, flags, date.strip(), subject)
+            box.add(m)
+            uids.append(m.uid)
+            command += b"%s%s {%d+}\r\n%s" % ((" (%s)" % " ".join(flags)).encode() if flags else b"", (' "%s"' % date).encode() if date else b"",
+                                            len(octets), octets)
+        tagged, rest = self.run(c, command, "APPEND")
+        need(tagged.kind == b"OK", c.name, tagged)
+        need(tagged.code[:2] == [b"APPENDUID", b"%d" % box.uidvalidity] and numbers(tagged.code[2]) == uids, c.name, tagged, uids)
+        self.count["MULTIAPPEND"] += 1
+
     def do_append(self, c):
         r = self.random
+        if "MULTIAPPEND" in self.caps and r.random() < 0.3:
+            self.do_multiappend(c)
+            return
         box = self.boxes[r.choice(list(self.boxes))]
         subject, octets = self.letter()
         flags = self.flags()

@@ -4,6 +4,7 @@ import collections
 import re
 import select
 import socket
+import zlib
 
 ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){"]+')
 
@@ -165,6 +166,7 @@ class Wire:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input, self.at = b"", 0
+        self.deflate = self.inflate = None
         self.n = 0
         self.greeting = self.response()
 
@@ -172,7 +174,13 @@ class Wire:
         self.socket.close()
 
     def raw(self, octets):
-        self.socket.sendall(octets)
+        self.socket.sendall(self.deflate.compress(octets) + self.deflate.flush(zlib.Z_SYNC_FLUSH) if self.deflate else octets)
+
+    def compress(self):
+        """RFC 4978, from here on."""
+        self.ok("COMPRESS DEFLATE")
+        self.deflate, self.inflate = zlib.compressobj(wbits=-15), zlib.decompressobj(-15)
+        self.input, self.at = self.inflate.decompress(self.input[self.at:]), 0
 
     def send(self, command):
         if isinstance(command, str):
@@ -185,11 +193,18 @@ class Wire:
     def has_input(self, seconds=0):
         return self.at < len(self.input) or bool(select.select([self.socket], [], [], seconds)[0])
 
+    def receive(self, most):
+        while True:
+            block = self.socket.recv(most)
+            if not block:
+                raise EOFError("the server closed the connection")
+            if self.inflate:
+                block = self.inflate.decompress(block)
+            if block:
+                return block
+
     def more(self):
-        block = self.socket.recv(1 << 18)
-        if not block:
-            raise EOFError("the server closed the connection")
-        self.input, self.at = self.input[self.at:] + block, 0
+        self.input, self.at = self.input[self.at:] + self.receive(1 << 18), 0
 
     def line(self):
         seen = self.at
@@ -206,12 +221,11 @@ class Wire:
             blocks = [self.input[self.at:]]
             left = n - len(blocks[0])
             while left > 0:
-                blocks.append(self.socket.recv(min(left, 1 << 20)))
-                if not blocks[-1]:
-                    raise EOFError("the server closed the connection in a literal")
+                blocks.append(self.receive(1 << 20))
                 left -= len(blocks[-1])
-            self.input, self.at = b"", 0
-            return b"".join(blocks)
+            all_of_it = b"".join(blocks)
+            self.input, self.at = all_of_it[n:], 0
+            return all_of_it[:n]
         self.at += n
         return self.input[self.at - n:self.at]
 

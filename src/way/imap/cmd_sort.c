@@ -1,7 +1,8 @@
 /*
  * SORT and THREAD (RFC 5256). After the search each message found becomes a
  * row with what it is compared by; headers come from the skeletons, so nothing
- * is pulled. Rows are gathered in slices, compared at the end.
+ * is pulled. Rows are gathered in slices; a worker compares them, since that
+ * cannot be done in slices.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,11 @@ struct sort {
 	unsigned wants;			/* bit per enum sort_by */
 	struct criterion *criteria;
 	size_t n_criteria;
-	void (*answer)(struct imap_session *, struct sort *);
+	void (*answer)(struct sort *, struct buf *);	/* worker thread */
 	struct imap_found *found;
 	size_t n, at;
-	bool by_modseq, threads;
+	bool threads;
+	uint64_t modseq;		/* highest of what was found, when it is asked for; else 0 */
 	struct row *rows;
 	size_t n_rows;
 	struct imap_thread_message *messages;	/* one per row, for THREAD=REFERENCES; else NULL */
@@ -137,6 +139,55 @@ static void read_header(struct imap_session *s, struct sort *x, struct row *r, c
 	talloc_free(ctx);
 }
 
+/* ---- the worker's part ---- */
+
+struct job {
+	struct imap_ref *ref;
+	struct sort *x;
+	struct buf *text;
+};
+
+static void work(void *arg)
+{
+	struct job *j = (struct job *)arg;
+
+	j->x->answer(j->x, j->text);
+}
+
+static void drop(void *arg)
+{
+	struct job *j = (struct job *)arg;
+
+	imap_ref_free(&j->ref);
+	talloc_free(j);
+}
+
+static void done(void *arg)
+{
+	struct job *j = (struct job *)arg;
+	struct imap_session *s = imap_ref_session(j->ref);
+
+	if (s) {
+		imap_flush(s);
+		buf_add(s->out, j->text->data, j->text->len);
+		buf_adds(s->out, "\r\n");
+		imap_finish(s, "OK %s completed", s->cmd->verb->run == imap_cmd_sort ? "Sort" : "Thread");
+	}
+	drop(j);
+}
+
+static void submit(struct imap_session *s, struct sort *x)
+{
+	static const struct pool_job sort_job = { .work = work, .done = done, .drop = drop };
+	struct job *j = mem_zero(NULL, struct job);
+
+	j->ref = imap_ref_new(s, NULL);
+	j->x = talloc_steal(j, x);
+	j->text = buf_new(j, MIB(128));
+	s->cmd->state = NULL;
+	pool_submit(s->imap->pool, POOL_SOON, &sort_job, j);
+}
+
 static void gather(struct imap_session *s)
 {
 	struct sort *x = (struct sort *)s->cmd->state;
@@ -161,7 +212,7 @@ static void gather(struct imap_session *s)
 			return;
 		}
 	}
-	x->answer(s, x);
+	submit(s, x);
 }
 
 static void on_found(struct imap_session *s, void *arg, struct imap_found *found, size_t n, bool by_modseq)
@@ -171,7 +222,9 @@ static void on_found(struct imap_session *s, void *arg, struct imap_found *found
 	s->cmd->state = x;
 	x->found = found;
 	x->n = n;
-	x->by_modseq = by_modseq;
+	for (size_t i = 0; i < n && by_modseq; i++)
+		if (found[i].modseq > x->modseq)
+			x->modseq = found[i].modseq;
 	x->rows = mem_array(x, struct row, n + 1);
 	if (x->threads)
 		x->messages = mem_array(x, struct imap_thread_message, n + 1);
@@ -201,23 +254,16 @@ static int compare(const void *p, const void *q, void *arg)
 	return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static void answer_sort(struct imap_session *s, struct sort *x)
+static void answer_sort(struct sort *x, struct buf *out)
 {
-	uint64_t modseq = 0;
-
 	qsort_r(x->rows, x->n_rows, sizeof(x->rows[0]), compare, x);
-	buf_adds(s->out, "* SORT");
+	buf_adds(out, "* SORT");
 	for (size_t i = 0; i < x->n_rows; i++) {
-		buf_adds(s->out, " ");
-		imap_add_number(s->out, x->rows[i].number);
+		buf_adds(out, " ");
+		imap_add_number(out, x->rows[i].number);
 	}
-	for (size_t i = 0; i < x->n; i++)
-		if (x->found[i].modseq > modseq)
-			modseq = x->found[i].modseq;
-	if (x->by_modseq && modseq > 0)
-		buf_addf(s->out, " (MODSEQ %llu)", (unsigned long long)modseq);
-	buf_adds(s->out, "\r\n");
-	imap_finish(s, "OK Sort completed");
+	if (x->modseq > 0)
+		buf_addf(out, " (MODSEQ %llu)", (unsigned long long)x->modseq);
 }
 
 /* "(SUBJECT REVERSE DATE)" */
@@ -300,7 +346,7 @@ static void print_group(struct buf *out, const struct row *rows, const struct gr
 	buf_adds(out, ")");
 }
 
-static void answer_subjects(struct imap_session *s, struct sort *x)
+static void answer_subjects(struct sort *x, struct buf *out)
 {
 	struct group *groups = mem_array(x, struct group, x->n_rows + 1);
 	size_t n = 0;
@@ -312,19 +358,15 @@ static void answer_subjects(struct imap_session *s, struct sort *x)
 		groups[n - 1].to++;
 	}
 	qsort(groups, n, sizeof(groups[0]), by_first);
-	buf_adds(s->out, n > 0 ? "* THREAD " : "* THREAD");
+	buf_adds(out, n > 0 ? "* THREAD " : "* THREAD");
 	for (size_t i = 0; i < n; i++)
-		print_group(s->out, x->rows, &groups[i]);
-	buf_adds(s->out, "\r\n");
-	imap_finish(s, "OK Thread completed");
+		print_group(out, x->rows, &groups[i]);
 }
 
-static void answer_references(struct imap_session *s, struct sort *x)
+static void answer_references(struct sort *x, struct buf *out)
 {
-	buf_adds(s->out, x->n_rows > 0 ? "* THREAD " : "* THREAD");
-	imap_thread_print(s->out, x->messages, x->n_rows);
-	buf_adds(s->out, "\r\n");
-	imap_finish(s, "OK Thread completed");
+	buf_adds(out, x->n_rows > 0 ? "* THREAD " : "* THREAD");
+	imap_thread_print(out, x->messages, x->n_rows);
 }
 
 void imap_cmd_thread(struct imap_session *s, struct imap_cmd *c)
