@@ -186,7 +186,7 @@ static const struct {
 	    "C1 c SEARCH RETURN (MIN MAX ALL COUNT) FLAGGED\nS1 * ESEARCH (TAG \"c\") COUNT 0\nS1 c OK %\n"
 	    "C1 d SEARCH RETURN (MIN MAX) CHARSET UTF-8 BODY some\nS1 * ESEARCH (TAG \"d\") MIN 1 MAX 3\nS1 d OK %\n"
 	    "C1 e SEARCH RETURN (FOO) ALL\nS1 e BAD %\nC1 f SEARCH RETURN ALL ALL\nS1 f BAD %\nC1 g SEARCH RETURN (ALL)\nS1 g BAD %\n"
-	    "C1 h UID SEARCH RETURN (MAX) MODSEQ 4\nS1 * ESEARCH (TAG \"h\") UID MAX 4 MODSEQ 5\nS1 h OK %\n" },
+	    "C1 h UID SEARCH RETURN (MAX) MODSEQ 4\nS1 * OK [HIGHESTMODSEQ 6] %\nS1 * ESEARCH (TAG \"h\") UID MAX 4 MODSEQ 5\nS1 h OK %\n" },
 	{ "the result of a search is saved",
 	    "H deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nH deliver INBOX MSG\nL1 INBOX\n"
 	    "C1 a FETCH $ UID\nS1 a OK %\nC1 b UID SEARCH RETURN (SAVE) UID 2:4\nS1 b OK %\n"
@@ -215,7 +215,7 @@ static const struct {
 	    "H expunge INBOX 3\nC1 l STORE 3 (UNCHANGEDSINCE 99) FLAGS ()\nS1 l NO [MODIFIED 3] %\n"
 	    "C1 m STORE 1 (FOO 1) FLAGS ()\nS1 m BAD %\nC1 n FETCH 1 FLAGS (CHANGEDSINCE 0)\nS1 n BAD %\nC1 z NOOP\nS1 * 3 EXPUNGE\nS1 z OK %\nC1 o SELECT INBOX (FOO)\nS1 o BAD %\n"
 	    "C1 p SEARCH MODSEQ x\nS1 p BAD %\nC1 q STORE 1 (UNCHANGEDSINCE 9)\nS1 q BAD %\n"
-	    "C2 r FETCH 1 MODSEQ\nS2 * 1 FETCH (MODSEQ (9))\nD2 r OK %\nC2 s STORE 1 FLAGS ()\nS2 * 1 FETCH (FLAGS () MODSEQ (11))\nS2 s OK %\n" },
+	    "C2 r FETCH 1 MODSEQ\nS2 * OK [HIGHESTMODSEQ 5] %\nS2 * 1 FETCH (MODSEQ (9))\nD2 r OK %\nC2 s STORE 1 FLAGS ()\nS2 * 1 FETCH (FLAGS () MODSEQ (11))\nS2 s OK %\n" },
 	{ "sort and thread",
 	    "L1 INBOX\n"
 	    "C1 m0 APPEND INBOX \"20-Mar-1994 10:00:00 +0000\" {75+}\nC1 Subject: b\nC1 From: zoe@example.org\nC1 Date: Wed, 2 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m0 OK %\n"
@@ -230,7 +230,7 @@ static const struct {
 	    "C1 d SORT (SIZE) UTF-8 ALL\nS1 * SORT 1 6 2 5 3 4\nS1 d OK %\n"
 	    "C1 e SORT (ARRIVAL) UTF-8 NOT 4\nS1 * SORT 6 5 3 2 1\nS1 e OK %\n"
 	    "C1 f SORT (TO CC) UTF-8 2:4 BODY xyz\nS1 * SORT\nS1 f OK %\n"
-	    "C1 g SORT (FROM) UTF-8 MODSEQ 6\nS1 * SORT 5 6 (MODSEQ 7)\nS1 g OK %\n"
+	    "C1 g SORT (FROM) UTF-8 MODSEQ 6\nS1 * OK [HIGHESTMODSEQ 7] %\nS1 * SORT 5 6 (MODSEQ 7)\nS1 g OK %\n"
 	    "C1 h THREAD ORDEREDSUBJECT UTF-8 ALL\nS1 * THREAD (5)(3 (2)(4))(1 6)\nS1 h OK %\n"
 	    "C1 i UID THREAD ORDEREDSUBJECT US-ASCII FROM nobody\nS1 * THREAD\nS1 i OK %\n"
 	    "C1 j SORT (FOO) UTF-8 ALL\nS1 j BAD %\nC1 k SORT (REVERSE) UTF-8 ALL\nS1 k BAD %\nC1 l SORT () UTF-8 ALL\nS1 l BAD %\n"

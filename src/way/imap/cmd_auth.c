@@ -68,6 +68,8 @@ void imap_cmd_enable(struct imap_session *s, struct imap_cmd *c)
 				rows |= 1u << k;
 			}
 	}
+	if (bits & ENABLED_CONDSTORE)
+		imap_enable_condstore(s);
 	s->enabled |= bits;
 	if (bits & ENABLED_REV2 && s->view)
 		imap_view_forget_recent(s->view);

@@ -423,7 +423,7 @@ void imap_cmd_fetch(struct imap_session *s, struct imap_cmd *c)
 		return;
 	}
 	if (f->since || imap_fetch_has(&f->what, ITEM_MODSEQ))
-		s->enabled |= ENABLED_CONDSTORE;
+		imap_enable_condstore(s);
 	f->failed = OK;
 	f->pulls = f->single || s->imap->settings.bulk_pull;
 	if (f->vanished)

@@ -440,7 +440,7 @@ static void note_modseq(struct imap_session *s, const struct imap_arg *items)
 {
 	for (size_t i = 0; i < items->n_args; i++)
 		if (strcasecmp(items->args[i].text, status_names[STATUS_HIGHESTMODSEQ]) == 0)
-			s->enabled |= ENABLED_CONDSTORE;
+			imap_enable_condstore(s);
 }
 
 void imap_cmd_status(struct imap_session *s, struct imap_cmd *c)

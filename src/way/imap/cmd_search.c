@@ -306,7 +306,7 @@ void imap_search_run(struct imap_session *s, const struct imap_search *who)
 	x->now_ms = clock_now_ms();
 	imap_search_each(x->key, bind, s);
 	if (x->by_modseq)
-		s->enabled |= ENABLED_CONDSTORE;
+		imap_enable_condstore(s);
 	x->all = (struct imap_span){ 0, s->view->n };
 	x->walk = (struct imap_walk){ .spans = &x->all, .n = 1 };
 	go_on(s);

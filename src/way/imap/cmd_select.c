@@ -187,7 +187,7 @@ static void open_box(struct imap_session *s, struct imap_cmd *c, bool read_only)
 		return;
 	}
 	if (x->condstore)
-		s->enabled |= ENABLED_CONDSTORE;
+		imap_enable_condstore(s);
 	leave(s);
 	const char *name = imap_arg_name(s, &c->args[0]);
 

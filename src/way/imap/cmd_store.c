@@ -160,7 +160,7 @@ void imap_cmd_store(struct imap_session *s, struct imap_cmd *c)
 			imap_finish(s, "BAD Bad STORE modifiers");
 			return;
 		}
-		s->enabled |= ENABLED_CONDSTORE;
+		imap_enable_condstore(s);
 	}
 	flags = how + 1;
 	if (how->kind != IMAP_ATOM || !parse_how(how->text, x)) {

@@ -181,6 +181,8 @@ void imap_print_name(const struct imap_session *, struct buf *, const char *name
 bool imap_arg_set(struct imap_session *, const struct imap_arg *, struct imap_walk *, bool *single_out);
 /* A mod-sequence (RFC 7162 section 7), from 0 on; false when the argument is none. */
 bool imap_arg_modseq(const struct imap_arg *, uint64_t *out);
+/* Mod-sequences from now on; the first time in a mailbox it is told where that begins (RFC 7162 section 3.1). */
+void imap_enable_condstore(struct imap_session *);
 /* "[HIGHESTMODSEQ 12] " for the answer to what expunged (RFC 7162 section 3.2.7); "" when the client does not care. Below the command. */
 const char *imap_highest(const struct imap_session *);
 bool imap_is_outbox(const struct imap_session *, const struct mailbox *);

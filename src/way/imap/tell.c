@@ -28,6 +28,13 @@ bool imap_is_outbox(const struct imap_session *s, const struct mailbox *box)
 	return box && box == store_mailbox_standard(s->imap->store, BOX_OUTBOX);
 }
 
+void imap_enable_condstore(struct imap_session *s)
+{
+	if (s->view && !(s->enabled & ENABLED_CONDSTORE))
+		imap_send(s, "* OK [HIGHESTMODSEQ %llu] Mod-sequences are told from here on", (unsigned long long)s->view->modseq);
+	s->enabled |= ENABLED_CONDSTORE;
+}
+
 const char *imap_highest(const struct imap_session *s)
 {
 	const struct mailbox *box = imap_box(s);
