@@ -55,7 +55,7 @@ class Thunderbird:
             self.socket = until(self.connect, "Thunderbird opens its Marionette port", 90)
             self.input = b""
             self.read()     # who it is
-            self.ask("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {}}})
+            self.ask("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": "ignore"}}})
             self.ask("WebDriver:SetTimeouts", {"script": int(120000 * SLOW)})
             self.ask("Marionette:SetContext", {"value": "chrome"})
             for host, user, password in login:
@@ -101,7 +101,7 @@ class Thunderbird:
         _, number, error, value = self.read()
         assert number == self.number
         if error:
-            raise ScriptError("%s: %s" % (command, error.get("message", error)))
+            raise ScriptError("%s: %s: %s" % (command, error.get("error"), error.get("message")))
         return value.get("value") if isinstance(value, dict) else value
 
     def run(self, script, *arguments, prelude=PRELUDE):
@@ -118,6 +118,17 @@ class Thunderbird:
             return until(lambda: self.run(script, *arguments), what, seconds)
         except Timeout as e:
             raise Timeout("%s\n%s" % (e, self.said())) from None
+
+    def alert(self):
+        """The text of the alert that is shown, which goes; None when there is none."""
+        try:
+            text = self.ask("WebDriver:GetAlertText", {})
+        except ScriptError as e:
+            if "no such alert" not in str(e):
+                raise
+            return None
+        self.ask("WebDriver:AcceptAlert", {})
+        return text
 
     def close(self):
         for p in (self.process, self.screen):

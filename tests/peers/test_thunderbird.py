@@ -3,7 +3,7 @@ wants bodies only when he opens them: list, open, move, delete, search, send, be
 import shutil
 import unittest
 
-from marionette import Thunderbird
+from marionette import ScriptError, Thunderbird
 from peers import until
 from scene import Scene, letter
 
@@ -162,6 +162,28 @@ class InThunderbird(Scene):
         self.tb.until("return !Services.wm.getMostRecentWindow('msgcompose');", "the composer closes")
         self.show("Sent", 1)
         self.assertNoMore(self.bob, 1, "Sent")
+
+    def test_body_that_does_not_come(self):
+        """Slow: another message can be opened meanwhile. Away: it says so, and later the body comes."""
+        self.begin({})
+        self.wire.hold()
+        self.select("INBOX", "number 0")
+        until(self.wire.pulls, "the pull begins")
+        self.select("INBOX", "number 1")
+        self.wire.release()
+        self.read("number 1", "body of 1")
+        self.read("number 0", "body of 0")
+        self.alice.stop()
+        try:
+            self.select("INBOX", "number 3")
+        except ScriptError as e:
+            self.assertIn("alert", str(e))      # already
+        self.assertIn("alice@home", until(self.tb.alert, "an alert", 60))
+        self.assertIn("$Remote", self.flags_of("number 3"))
+        self.assertNotIn("\\Seen", self.flags_of("number 3"))
+        self.read("number 1", "body of 1")
+        self.alice.start()
+        self.read("number 3", "body of 3")
 
     def test_default_preferences(self):
         self.begin({})
