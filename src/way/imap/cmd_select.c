@@ -43,14 +43,14 @@ static uint64_t count(const struct imap_seqset *set)
 /* "(67890007 20050715194045000 41,43:211 (1,3 41,90))" */
 static bool parse_sync(struct selecting *x, const struct imap_arg *list)
 {
-	const struct imap_arg *a = list->args, *end = a + list->n_args;
 	uint64_t uidvalidity;
 
-	if (list->kind != IMAP_LIST || list->n_args < 2 || !imap_arg_modseq(&a[0], &uidvalidity) || uidvalidity == 0 ||
-	    uidvalidity > UINT32_MAX || !imap_arg_modseq(&a[1], &x->since) || x->since == 0)
+	if (list->kind != IMAP_LIST || list->n_args < 2 || !imap_arg_modseq(&list->args[0], &uidvalidity) ||
+	    uidvalidity == 0 || uidvalidity > UINT32_MAX || !imap_arg_modseq(&list->args[1], &x->since) || x->since == 0)
 		return false;
+	const struct imap_arg *a = list->args + 2, *end = list->args + list->n_args;
+
 	x->uidvalidity = (uint32_t)uidvalidity;
-	a += 2;
 	x->has_known = a < end && a->kind == IMAP_ATOM;
 	if (x->has_known && !parse_set(x, a++, &x->known))
 		return false;
