@@ -1,5 +1,6 @@
 EXTRA_DIST += tests/unit/unit.h tests/layers tests/sizes tests/fuzz/README tests/fuzz/corpus tests/fuzz/run \
-	tests/variant tests/lint tests/cppcheck.suppress
+	tests/variant tests/lint tests/cppcheck.suppress tests/fuzz/header.dict tests/fuzz/imap_parser.dict tests/fuzz/imap_session.dict \
+	tests/fuzz/imap_text.dict tests/fuzz/mime.dict tests/fuzz/smtp_data.dict tests/fuzz/smtp_session.dict
 
 check_LIBRARIES += tests/fuzz/libreplay.a
 tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
@@ -8,7 +9,7 @@ dist_check_SCRIPTS += tests/check-layers tests/check-sizes tests/check-options t
 
 # What whole daemons are tested with.
 EXTRA_DIST += tests/peers/README tests/peers/run tests/peers/peers.py tests/peers/wire.py tests/peers/imap_wire.py tests/peers/imap_model.py tests/peers/scene.py \
-	tests/peers/test_away.py tests/peers/test_cancel.py tests/peers/test_clients.py tests/peers/test_crash.py \
+	tests/peers/test_away.py tests/peers/test_cancel.py tests/peers/test_clients.py tests/peers/test_crash.py tests/peers/test_crowd.py \
 	tests/peers/test_ctl.py tests/peers/test_dsn.py tests/peers/test_expiry.py tests/peers/test_flood.py tests/peers/test_init.py tests/peers/test_mail.py tests/peers/test_open.py \
 	tests/peers/test_secret.py tests/peers/test_stream.py tests/peers/test_submit.py tests/peers/test_thunderbird.py tests/peers/marionette.py
 noinst_PROGRAMS += tests/peers/dht-values

@@ -86,7 +86,7 @@ class Client:
         for r in self.wire.ok('LOGIN "%s" "%s"' % (user, password)) + self.wire.ok("CAPABILITY"):
             if r.kind == b"CAPABILITY":
                 self.caps = {a[0].decode() for a in r.data}
-        self.condstore = self.qresync = self.rev2 = False
+        self.condstore = self.qresync = self.rev2 = self.utf8 = False
         self.box = None
         self.read_only = False
         self.last = 0           # highest UID it ever saw in this mailbox
@@ -105,6 +105,7 @@ class Client:
         self.condstore |= word in ("CONDSTORE", "QRESYNC")
         self.qresync |= word == "QRESYNC"
         self.rev2 |= word == "IMAP4rev2"
+        self.utf8 |= word == "UTF8=ACCEPT"
 
     def view_uid(self, response, items):
         return int(items[b"UID"][0]) if b"UID" in items else self.view[response.number - 1]
@@ -254,6 +255,8 @@ class World:
             c.enable("QRESYNC")
         if "COMPRESS=DEFLATE" in self.caps and self.random.random() < 0.3:
             c.wire.compress()
+        if "UTF8=ACCEPT" in self.caps and self.random.random() < 0.2:
+            c.enable("UTF8=ACCEPT")
         if "IMAP4rev2" in self.caps and self.random.random() < 0.3:
             c.enable("IMAP4rev2")
         return c
@@ -755,8 +758,10 @@ class World:
         date = "%2d-Feb-2020 10:0%d:00 +0000" % (r.randrange(1, 29), r.randrange(10)) if r.random() < 0.7 else ""
         m = Message(box.uidnext, octets, flags, date.strip(), subject)
         box.add(m)
-        tagged, rest = self.run(c, 'APPEND "%s"%s%s {%d}' % (box.name, " (%s)" % " ".join(flags) if flags or r.random() < 0.1 else "",
-                                                            ' "%s"' % date if date else "", len(octets)), "APPEND", literal=octets)
+        utf8 = c.utf8 and r.random() < 0.5      # RFC 6855 section 4
+        tagged, rest = self.run(c, 'APPEND "%s"%s%s %s{%d}' % (box.name, " (%s)" % " ".join(flags) if flags or r.random() < 0.1 else "",
+                                                              ' "%s"' % date if date else "", "UTF8 (~" if utf8 else "", len(octets)),
+                                "APPEND", literal=octets + b")" * utf8)
         need(tagged.kind == b"OK", c.name, tagged)
         need(tagged.code == [b"APPENDUID", b"%d" % box.uidvalidity, b"%d" % m.uid], c.name, tagged, m.uid)
 
