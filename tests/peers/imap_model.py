@@ -817,6 +817,36 @@ class World:
         self.clients[self.clients.index(c)] = self.new_client(c.name)
         self.count["LOGOUT"] += 1
 
+    def do_rename(self, c):
+        """Who has it selected goes on with it."""
+        box = next(b for name, b in self.boxes.items() if name.startswith("two/"))
+        name = "two/" + self.random.choice([n for n in ("three", "four", "five", "a b") if "two/" + n != box.name])
+        tagged, rest = self.run(c, 'RENAME "%s" "%s"' % (box.name, name), "RENAME")
+        need(tagged.kind == b"OK", c.name, tagged)
+        self.boxes = {name if b is box else n: b for n, b in self.boxes.items()}
+        box.name = name
+
+    def do_delete(self, c):
+        """Who has it selected is sent away; the one who deletes it has none selected. Made again it is another one."""
+        box = self.boxes["one"]
+        for x in self.clients:
+            if x.box is box and x is not c:
+                self.settle(x)
+        self.observer.wire.ok('EXAMINE "INBOX"')
+        if c.box is box:
+            c.leave()
+        tagged, rest = self.run(c, 'DELETE "one"', "DELETE")
+        need(tagged.kind == b"OK", c.name, tagged)
+        for x in [x for x in self.clients if x.box is box]:
+            need(x.wire.response().kind == b"BYE", x.name, "no BYE")
+            x.wire.close()
+            self.clients[self.clients.index(x)] = self.new_client(x.name)
+        tagged, rest = self.run(c, 'CREATE "one"', "CREATE")
+        need(tagged.kind == b"OK", c.name, tagged)
+        self.boxes["one"] = again = Box("one")
+        self.adopt(again)
+        need(again.uidvalidity > box.uidvalidity and again.uidnext == 1 and not again.messages, "made again", again.uidvalidity, box.uidvalidity)
+
     def ordered(self):
         r = self.random
         c = r.choice(self.clients)
@@ -825,7 +855,8 @@ class World:
         else:
             r.choice([self.do_fetch] * 5 + [self.do_store] * 6 + [self.do_search] * 4 + [self.do_append] * 4 + [self.do_copy] * 2 +
                      [lambda x: self.do_copy(x, True)] * 2 + [self.do_expunge] * 2 + [self.settle] * 3 +
-                     [self.do_select, self.do_status, self.do_sort, self.do_idle] + [self.do_close, self.do_leave] * (r.random() < 0.3))(c)
+                     [self.do_select, self.do_status, self.do_sort, self.do_idle] + [self.do_close, self.do_leave] * (r.random() < 0.3) +
+                     [self.do_rename, self.do_delete] * (r.random() < 0.1))(c)
         if r.random() < 0.05:
             self.observe(r.choice(list(self.boxes.values())))
 
