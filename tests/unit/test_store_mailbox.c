@@ -21,6 +21,18 @@ START_TEST(standard_mailboxes)
 }
 END_TEST
 
+START_TEST(special_use_survives)
+{
+	struct err e;
+
+	ck_assert_int_eq(store_mailbox_create(st, "Mine", &e), OK);
+	store_mailbox_set_special(st, store_mailbox_find(st, "Mine"), "\\Drafts \\Sent");
+	ck_assert_str_eq(store_mailbox_find(st, "Mine")->special, "\\Drafts \\Sent");
+	unit_reopen();
+	ck_assert_str_eq(store_mailbox_find(st, "Mine")->special, "\\Drafts \\Sent");
+}
+END_TEST
+
 START_TEST(messages_survive)
 {
 	struct mailbox *box = store_mailbox_find(st, "INBOX");
@@ -475,6 +487,7 @@ END_TEST
 
 STORE_SUITE("store_mailbox") {
 	UNIT(standard_mailboxes);
+	UNIT(special_use_survives);
 	UNIT(messages_survive);
 	UNIT_LOOP(names, name_cases);
 	UNIT(name_length_and_depth);

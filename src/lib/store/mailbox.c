@@ -296,6 +296,12 @@ enum outcome store_mailbox_create(struct store *s, const char *name, struct err 
 	return box ? OK : REJECT;
 }
 
+void store_mailbox_set_special(struct store *s, struct mailbox *box, const char *special)
+{
+	box->special = mem_strdup(box, special);
+	db_write(s, "UPDATE mailbox SET special = ? WHERE id = ?", ARGS(T(special), I(box->id)));
+}
+
 static bool is_standard(const struct store *s, const struct box *box)
 {
 	for (int i = 0; i < N_STANDARD; i++) {

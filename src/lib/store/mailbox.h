@@ -29,7 +29,7 @@ struct message {
 struct mailbox {
 	uint64_t id;			/* never reused */
 	const char *name;		/* UTF-8, '/' between levels, "INBOX" in capitals */
-	const char *special;		/* "\\Sent", ... or NULL */
+	const char *special;		/* "\\Sent", or several, "\\Drafts \\Sent"; NULL */
 	uint32_t uidvalidity, uidnext;
 	uint64_t modseq;		/* highest */
 	bool subscribed;
@@ -49,6 +49,8 @@ struct mailbox *store_mailbox_standard(struct store *, enum standard);
 struct mailbox **store_mailbox_all(struct store *, const void *ctx, size_t *n_out);
 /* REJECT with err: exists, is standard, name is bad or too many. */
 enum outcome store_mailbox_create(struct store *, const char *name, struct err *);
+/* What a new one is for (RFC 6154): as member special; before anybody has asked for it. */
+void store_mailbox_set_special(struct store *, struct mailbox *, const char *special);
 enum outcome store_mailbox_delete(struct store *, const char *name, struct err *);
 /* Children move along; INBOX moves its messages (RFC 3501 section 6.3.5). */
 enum outcome store_mailbox_rename(struct store *, const char *from, const char *to, struct err *);

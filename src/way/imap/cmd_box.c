@@ -80,12 +80,51 @@ static void finish_naming(struct imap_session *s, const struct naming *x)
 	imap_when_durable(s, named);
 }
 
+/* \All and \Flagged would be views of other mailboxes, which we have not. */
+static const char *const uses[] = { "\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash" };
+
+/* One use, or NULL. */
+static const char *find_use(const struct imap_arg *a)
+{
+	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
+		if (strcasecmp(uses[i], a->text) == 0)
+			return uses[i];
+	return NULL;
+}
+
+/* (USE (\Drafts \Sent)), RFC 6154 section 3: out names each once, "" none. False when answered. */
+static bool get_uses(struct imap_session *s, const struct imap_arg *a, struct buf *out)
+{
+	bool is_use = a->kind == IMAP_LIST && a->n_args == 2 && a->args[0].kind == IMAP_ATOM &&
+	    strcasecmp(a->args[0].text, "USE") == 0 && a->args[1].kind == IMAP_LIST;
+	const struct imap_arg *list = is_use ? &a->args[1] : NULL;
+
+	for (size_t i = 0; list && i < list->n_args; i++)
+		is_use = is_use && list->args[i].kind == IMAP_ATOM && list->args[i].text[0] == '\\' && list->args[i].len > 1;
+	if (!is_use) {
+		imap_finish(s, "BAD Bad parameters of CREATE");
+		return false;
+	}
+	for (size_t i = 0; i < list->n_args; i++) {
+		const char *use = find_use(&list->args[i]);
+
+		if (!use) {
+			imap_finish(s, "NO [USEATTR] %s is not supported", imap_plain(s->cmd, list->args[i].text));
+			return false;
+		}
+		if (!strstr(out->data, use))
+			buf_addf(out, "%s%s", out->len > 0 ? " " : "", use);
+	}
+	return true;
+}
+
 void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 {
 	struct err e;
+	struct buf *special = buf_new(c, KIB(1));
 	const char *name = new_name(s, &c->args[0]);
 
-	if (!name)
+	if (!name || (c->n_args > 1 && !get_uses(s, &c->args[1], special)))
 		return;
 	enum outcome res = make_parents(s, name, &e);
 
@@ -93,9 +132,11 @@ void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 		res = store_mailbox_create(s->imap->store, name, &e);
 	if (!finish_outcome(s, res, &e))
 		return;
-	const struct mailbox *box = store_mailbox_find(s->imap->store, name);
+	struct mailbox *box = store_mailbox_find(s->imap->store, name);
 	struct naming x = { .name = mem_strdup(c, box->name), .old = c->args[0].text };
 
+	if (special->len > 0)
+		store_mailbox_set_special(s->imap->store, box, special->data);
 	/* RFC 9051 section 6.3.4: when it is another than was asked for; a '/' at the end only announces more. */
 	x.tells = strncmp(x.old, x.name, strlen(x.name)) != 0;
 	x.reply = mem_printf(c, "OK [MAILBOXID (F%llu)] Create completed", (unsigned long long)box->id);

@@ -21,7 +21,7 @@ static const struct imap_verb verbs[] = {
 	{ "LSUB",         IN_AUTH,                                  2, 2, imap_cmd_lsub },
 	{ "SUBSCRIBE",    IN_AUTH,                                  1, 1, imap_cmd_subscribe },
 	{ "UNSUBSCRIBE",  IN_AUTH,                                  1, 1, imap_cmd_unsubscribe },
-	{ "CREATE",       IN_AUTH,                                  1, 1, imap_cmd_create },
+	{ "CREATE",       IN_AUTH,                                  1, 2, imap_cmd_create },
 	{ "DELETE",       IN_AUTH,                                  1, 1, imap_cmd_delete },
 	{ "RENAME",       IN_AUTH,                                  2, 2, imap_cmd_rename },
 	{ "STATUS",       IN_AUTH,                                  2, 2, imap_cmd_status },
