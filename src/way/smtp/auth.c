@@ -21,6 +21,29 @@ enum {
 	FAKE_ROUNDS = 10000,
 };
 
+static const struct {
+	const char *name;
+	enum auth_step first;
+} mechanisms[] = { { "SCRAM-SHA-256", AUTH_SCRAM_FIRST }, { "PLAIN", AUTH_PLAIN }, { "LOGIN", AUTH_LOGIN_USER } };
+enum { N_MECHANISMS = sizeof(mechanisms) / sizeof(mechanisms[0]) };
+
+/* Its row, or N_MECHANISMS. */
+static size_t find_mechanism(const char *arg)
+{
+	size_t len = strcspn(arg, " "), i = 0;
+
+	while (i < N_MECHANISMS && (strlen(mechanisms[i].name) != len || strncasecmp(mechanisms[i].name, arg, len) != 0))
+		i++;
+	return i;
+}
+
+const char *smtp_auth_names(const char *arg)
+{
+	size_t i = find_mechanism(arg);
+
+	return i < N_MECHANISMS ? mechanisms[i].name : NULL;
+}
+
 bool smtp_auth_is_offered(const struct smtp_session *s)
 {
 	return conn_is_tls(s->conn) || conn_is_loopback(s->conn);
@@ -94,7 +117,8 @@ static void welcome(struct smtp_session *s)
 	s->is_logged_in = true;
 	s->phase = PHASE_READY;
 	s->input = INPUT_COMMAND;
-	log_info("smtp=%llu peer=%s auth=ok", (unsigned long long)s->id, conn_peer(s->conn));
+	log_info("smtp=%llu peer=%s auth=ok mechanism=%s tls=%s", (unsigned long long)s->id, conn_peer(s->conn),
+	    s->auth_mechanism, conn_is_tls(s->conn) ? "yes" : "no");
 	smtp_reply(s, "235 2.7.0 Welcome");
 }
 
@@ -263,21 +287,16 @@ void smtp_auth_line(struct smtp_session *s, const char *line)
 
 void smtp_auth_start(struct smtp_session *s, char *arg)
 {
-	size_t n = strcspn(arg, " ");
+	size_t n = strcspn(arg, " "), i = find_mechanism(arg);
 	const char *initial = arg[n] ? arg + n + 1 : NULL;
 
-	arg[n] = '\0';
 	smtp_auth_forget(s);
-	if (strcasecmp(arg, "PLAIN") == 0) {
-		s->auth_step = AUTH_PLAIN;
-	} else if (strcasecmp(arg, "LOGIN") == 0) {
-		s->auth_step = AUTH_LOGIN_USER;
-	} else if (strcasecmp(arg, "SCRAM-SHA-256") == 0 && s->smtp->hooks.secret) {
-		s->auth_step = AUTH_SCRAM_FIRST;
-	} else {
+	if (i == N_MECHANISMS || (mechanisms[i].first == AUTH_SCRAM_FIRST && !s->smtp->hooks.secret)) {
 		smtp_reply(s, "504 5.5.4 Known are %s", smtp_auth_mechanisms(s));
 		return;
 	}
+	s->auth_mechanism = mechanisms[i].name;
+	s->auth_step = mechanisms[i].first;
 	if (initial) {
 		smtp_auth_line(s, strcmp(initial, "=") == 0 ? "" : initial);
 		return;

@@ -175,7 +175,10 @@ static void refuse_phase(struct smtp_session *s, const struct smtp_command *c)
 		smtp_reply(s, "503 5.5.1 Not now");
 }
 
-/* AUTH's argument, and a line that is no command, may hold a password. */
+/*
+ * AUTH's argument may hold a password, also when it is not what AUTH takes; so may a line that is no
+ * command, or one for a web server.
+ */
 static void trace_command(const struct smtp_session *s, const struct smtp_command *c, const char *arg)
 {
 	char text[512];
@@ -184,8 +187,10 @@ static void trace_command(const struct smtp_session *s, const struct smtp_comman
 		return;
 	if (!c)
 		snprintf(text, sizeof(text), "(no command)");
-	else if (c->run == do_auth)
-		snprintf(text, sizeof(text), "%s %.*s ***", c->verb, (int)strcspn(arg, " "), arg);
+	else if (c->run == do_auth && smtp_auth_names(arg))
+		snprintf(text, sizeof(text), "%s %s ***", c->verb, smtp_auth_names(arg));
+	else if (c->run == do_auth || c->run == do_http)
+		snprintf(text, sizeof(text), "%s ***", c->verb);
 	else
 		snprintf(text, sizeof(text), "%s%s%.400s", c->verb, *arg ? " " : "", arg);
 	smtp_trace(s, '<', text);

@@ -94,6 +94,7 @@ struct smtp_session {
 	unsigned n_idle;	/* commands that brought no message nearer */
 	int64_t since_ms;
 
+	const char *auth_mechanism;
 	enum auth_step auth_step;
 	char *auth_user;	/* of LOGIN */
 	struct scram *scram;
@@ -146,6 +147,8 @@ void smtp_rcpt(struct smtp_session *, char *arg);
 /* auth.c: the words behind "250-AUTH ". */
 const char *smtp_auth_mechanisms(const struct smtp_session *);
 bool smtp_auth_is_offered(const struct smtp_session *);
+/* The mechanism that AUTH's argument begins with, spelled our way; NULL when it is none of ours. */
+const char *smtp_auth_names(const char *arg);
 void smtp_auth_start(struct smtp_session *, char *arg);
 void smtp_auth_line(struct smtp_session *, const char *line);
 void smtp_auth_answer_late(struct smtp_session *);
