@@ -225,10 +225,15 @@ static void plain(struct imap_session *s, struct bytes b)
 		login(s, authcid, password);
 }
 
+/* What a mechanism says is half of what somebody needs to guess at leisure: not for the trace. */
 static void ask(struct imap_session *s, const char *message, void (*step)(struct imap_session *, struct bytes))
 {
 	((struct sasl *)s->cmd->state)->step = step;
+	imap_flush(s);
+	s->is_private = true;
 	imap_continue(s, base64_print(s->cmd, bytes_str(message)));
+	s->is_private = false;
+	imap_trace(s, "+ ***");
 }
 
 /* The client has seen our proof. */

@@ -235,6 +235,32 @@ static void on_wait(void *arg)
 
 /* ---- input ---- */
 
+/*
+ * The answer to what is no command. Before the login that may be a password which strayed, so the
+ * trace does not show what stood in place of a tag.
+ */
+static void answer_no_command(struct imap_session *s, const char *tag, const char *text)
+{
+	imap_flush(s);
+	s->is_private = !s->authed;
+	imap_send(s, "%s %s", tag, text);
+	imap_flush(s);
+	s->is_private = false;
+	if (!s->authed)
+		imap_trace(s, "*** %s", text);
+}
+
+static void finish_no_command(struct imap_session *s)
+{
+	if (s->authed) {
+		imap_finish(s, "BAD Unknown command");
+		return;
+	}
+	answer_no_command(s, s->cmd->tag, "BAD Unknown command");
+	drop_cmd(s);
+	take_input(s);
+}
+
 /* What a trace shows of a command: not passwords, not what is searched for. */
 static void trace_cmd(const struct imap_session *s, const struct imap_cmd *c)
 {
@@ -244,7 +270,7 @@ static void trace_cmd(const struct imap_session *s, const struct imap_cmd *c)
 	bool secret = !c->verb || c->verb->flags & IN_START || c->verb->run == imap_cmd_search ||
 	    c->verb->run == imap_cmd_sort || c->verb->run == imap_cmd_thread;
 
-	buf_addf(b, "%s %s", c->tag, c->verb ? c->verb->name : "?");
+	buf_addf(b, "%s %s", c->verb || s->authed ? c->tag : "***", c->verb ? c->verb->name : "?");
 	for (size_t i = 0; i < c->n_args && !b->overflow; i++) {
 		const struct imap_arg *a = &c->args[i];
 
@@ -281,7 +307,7 @@ static void dispatch(struct imap_session *s, struct imap_cmd *c, const char *nam
 	c->verb = imap_verb_find(name);
 	trace_cmd(s, c);
 	if (!c->verb)
-		imap_finish(s, "BAD Unknown command");
+		finish_no_command(s);
 	else if (!is_allowed(s, c->verb))
 		imap_finish(s, c->verb->flags & IN_BOX && s->authed ? "BAD No mailbox is selected" :
 		    s->authed ? "BAD Already logged in" : "BAD Please log in first");
@@ -315,9 +341,11 @@ static void on_bad(struct imap_session *s)
 {
 	const char *tag = imap_parser_tag(s->parser), *error = imap_parser_error(s->parser);
 	bool code = strncmp(error, "NO ", 3) == 0 || strncmp(error, "BAD ", 4) == 0;
+	char *text = mem_printf(NULL, "%s%s", code ? "" : "BAD ", error);
 
 	imap_append_drop(&s->append);
-	imap_send(s, "%s %s%s", tag ? tag : "*", code ? "" : "BAD ", error);
+	answer_no_command(s, tag ? tag : "*", text);
+	talloc_free(text);
 	if (imap_parser_is_fatal(s->parser))
 		imap_end(s, "Literal is too large");
 	imap_parser_reset(s->parser);
