@@ -22,11 +22,11 @@ def run(*command, **more):
     return done.stdout
 
 
-def on_terminal(command, env, seconds):
+def on_terminal(command, env, seconds, columns=80):
     """Run a full-screen program on a terminal of its own, deaf to what it draws."""
     pid, fd = pty.fork()
     if pid == 0:
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         os.execvpe(command[0], command, env)
     deadline = time.monotonic() + seconds * SLOW
     drawn = b""

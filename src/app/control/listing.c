@@ -28,8 +28,11 @@ static json_t *print_history(struct store *store, const void *ctx, uint64_t rcpt
 
 static json_t *print_rcpt(struct store *store, const struct rcpt *r, bool history)
 {
-	json_t *j = json_pack("{s:s, s:s, s:o, s:o}", "address", r->address, "state", rcpt_state_name(r->state), "since",
-	    print_time(r->since_ms / 1000), "reason", control_text(r->reason));
+	/* A row that was never tried is due now, or waits for an answer; there is no time to tell. */
+	int64_t next_s = r->done || r->tries == 0 ? 0 : (r->due_ms + 999) / 1000;
+	json_t *j = json_pack("{s:s, s:s, s:o, s:o, s:i, s:o}", "address", r->address, "state", rcpt_state_name(r->state), "since",
+	    print_time(r->since_ms / 1000), "reason", control_text(r->reason), "tries", r->done ? 0 : (int)r->tries,
+	    "next", print_time(next_s));
 
 	if (history)
 		json_object_set_new(j, "history", print_history(store, r, r->id));

@@ -33,8 +33,15 @@ void show_contacts(const json_t *);
 void show_contact(const json_t *);
 void show_pull(const json_t *);
 void show_note(const json_t *);
-/* Text without control characters, cut to so many columns (0: not), to standard output. */
-void show_text(const char *, unsigned columns);
+
+/* line.c: what a line of the terminal holds; 0: there is none, lines are whole. */
+unsigned line_width(void);
+unsigned line_columns(const char *);
+/* To standard output with a line end, folded to the terminal; what does not fit goes on behind so many blanks. */
+void line_print(unsigned hang, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Below ctx: with blanks up to so many columns; cut to so many, with "...". */
+char *line_pad(const void *ctx, const char *, unsigned columns);
+char *line_cut(const void *ctx, const char *, unsigned columns);
 
 /* init.c, password.c: argv[0] is the command. */
 int init_run(struct ctl *, int argc, char **argv);

@@ -6,6 +6,7 @@ p2pmta_ctl_SOURCES = \
 	src/app/ctl/ctl.c \
 	src/app/ctl/ctl.h \
 	src/app/ctl/init.c \
+	src/app/ctl/line.c \
 	src/app/ctl/password.c \
 	src/app/ctl/show.c
 p2pmta_ctl_LDADD = src/app/control/libcontrol.a src/app/daemon/libsettings.a $(LIB_PGP) $(LIB_LOOP) $(LIB_MAIL) \

@@ -30,6 +30,11 @@ tests_unit_test_addr_SOURCES = tests/unit/test_addr.c tests/unit/unit.h
 tests_unit_test_addr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_addr_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
 
+check_PROGRAMS += tests/unit/test_text
+tests_unit_test_text_SOURCES = tests/unit/test_text.c tests/unit/unit.h
+tests_unit_test_text_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_text_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
 check_PROGRAMS += tests/unit/test_record
 tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
 tests_unit_test_record_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
