@@ -1,6 +1,8 @@
 /* Timers, turns, signals and watched descriptors. */
 #include "unit/turns.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -122,6 +124,168 @@ START_TEST(turns_are_measured)
 	ck_assert_uint_le(log_take_warnings(), 1);
 	timer_free(&slow);
 	timer_free(&self);
+}
+END_TEST
+
+/* What blocks: computing, sleeping, and waiting for somebody who is slow but was not kept from a processor. */
+static int64_t thread_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void spin(int64_t ms)
+{
+	int64_t end = thread_ms() + ms;
+
+	while (thread_ms() < end)
+		;
+}
+
+static void block_busy(void)
+{
+	spin(70);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 70000000 }, NULL);
+}
+
+static void *write_late(void *arg)
+{
+	nap();
+	ck_assert_int_eq(write(*(int *)arg, "x", 1), 1);
+	return NULL;
+}
+
+static void block_read(void)
+{
+	pthread_t thread;
+	int fd[2];
+	char c;
+
+	ck_assert_int_eq(pipe(fd), 0);
+	pthread_create(&thread, NULL, write_late, &fd[1]);
+	ck_assert_int_eq(read(fd[0], &c, 1), 1);
+	pthread_join(thread, NULL);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static const struct blocking { const char *name; void (*block)(void); } blockings[] = {
+	{ "computes", block_busy },
+	{ "sleeps", nap },
+	{ "reads", block_read },
+};
+
+static void run_blocking(void *arg)
+{
+	const struct blocking *b = arg;
+
+	b->block();
+	loop_stop(loop);
+}
+
+static int64_t turn_of(void (*cb)(void *arg), const void *arg)
+{
+	struct timer *t = timer_new(loop, cb, (void *)(uintptr_t)arg);
+
+	loop_watch_turns(loop);
+	turns_some(2);
+	loop_take_longest_ms(loop);
+	log_take_warnings();
+	timer_set(t, 30);	/* the other threads are looked at anew */
+	loop_run(loop);
+	timer_free(&t);
+	return loop_take_longest_ms(loop);
+}
+
+START_TEST(blocking_is_reported)
+{
+	int64_t ms = turn_of(run_blocking, &blockings[_i]);
+	unsigned warnings = log_take_warnings();
+
+	ck_assert_msg(ms >= 60, "%s: %lld ms", blockings[_i].name, (long long)ms);
+#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_THREAD__
+	ck_assert_msg(warnings == 1, "%s: %u warnings", blockings[_i].name, warnings);
+#endif
+#endif
+	(void)warnings;
+}
+END_TEST
+
+/*
+ * The holder of a lock and a hog share one processor, and the hog has it: the
+ * loop waits for somebody who is kept from working.
+ */
+static struct {
+	pthread_mutex_t lock;
+	pthread_barrier_t holds, runs;
+	cpu_set_t cpu;
+} jam;
+
+static void *hold(void *arg)
+{
+	struct sched_param none = { 0 };
+
+	(void)arg;
+	pthread_setaffinity_np(pthread_self(), sizeof(jam.cpu), &jam.cpu);
+	pthread_mutex_lock(&jam.lock);
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	pthread_barrier_wait(&jam.holds);
+	spin(2);
+	pthread_mutex_unlock(&jam.lock);
+	return NULL;
+}
+
+static void *hog(void *arg)
+{
+	(void)arg;
+	pthread_setaffinity_np(pthread_self(), sizeof(jam.cpu), &jam.cpu);
+	pthread_barrier_wait(&jam.runs);
+	pthread_barrier_wait(&jam.holds);
+	spin(150);
+	return NULL;
+}
+
+static void wait_for_holder(void *arg)
+{
+	*(int64_t *)arg = clock_mono_ms();
+	pthread_barrier_wait(&jam.runs);
+	pthread_barrier_wait(&jam.holds);
+	pthread_mutex_lock(&jam.lock);
+	pthread_mutex_unlock(&jam.lock);
+	*(int64_t *)arg = clock_mono_ms() - *(int64_t *)arg;
+	loop_stop(loop);
+}
+
+START_TEST(kept_from_working_is_not_blocking)
+{
+	pthread_t threads[2];
+	int64_t took;
+
+	pthread_mutex_init(&jam.lock, NULL);
+	pthread_barrier_init(&jam.holds, NULL, 3);
+	pthread_barrier_init(&jam.runs, NULL, 2);
+	CPU_ZERO(&jam.cpu);
+	CPU_SET(sched_getcpu(), &jam.cpu);
+	pthread_create(&threads[0], NULL, hold, NULL);
+	pthread_create(&threads[1], NULL, hog, NULL);
+	int64_t ms = turn_of(wait_for_holder, &took);
+
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	/* Where the kernel does not count (no schedstat) there is nothing to see. */
+	if (took >= 100 && access("/proc/thread-self/schedstat", R_OK) == 0)
+		ck_assert_msg(ms < took / 2, "%lld of %lld ms", (long long)ms, (long long)took);
+	log_take_warnings();
+	pthread_mutex_destroy(&jam.lock);
+	pthread_barrier_destroy(&jam.holds);
+	pthread_barrier_destroy(&jam.runs);
 }
 END_TEST
 
@@ -255,6 +419,8 @@ UNIT_SUITE("loop_turn")
 	UNIT(timers_move_and_clear);
 	UNIT(timers_inside_themselves);
 	UNIT(turns_are_measured);
+	UNIT_LOOP(blocking_is_reported, blockings);
+	UNIT(kept_from_working_is_not_blocking);
 	UNIT(hooks_start_work);
 	UNIT(stop_before_run);
 	UNIT(signals_come_on_the_loop);

@@ -13,7 +13,8 @@ src_lib_loop_libloop_a_SOURCES = \
 	src/lib/loop/pool.h \
 	src/lib/loop/private.h \
 	src/lib/loop/sock.c \
-	src/lib/loop/tls.c
+	src/lib/loop/tls.c \
+	src/lib/loop/watchdog.c
 
 check_PROGRAMS += tests/unit/test_loop_turn
 tests_unit_test_loop_turn_SOURCES = tests/unit/test_loop_turn.c tests/unit/turns.h tests/unit/unit.h

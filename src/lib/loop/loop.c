@@ -5,9 +5,7 @@
  * What a hook starts (a timer of 0 ms, a post, output) is ready at once for
  * libevent, so the next turn does not sleep.
  */
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <unistd.h>
@@ -21,16 +19,6 @@
 #include "lib/loop/private.h"
 
 enum { GATHER_MS = 4 };
-#ifdef __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SLOW
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(IS_SLOW)
-enum { BLOCKED_MS = 2000 };
-#else
-enum { BLOCKED_MS = 50 };
-#endif
 
 struct hook {
 	STAILQ_ENTRY(hook) next;
@@ -47,17 +35,8 @@ struct loop {
 	struct hook_list turn_hooks, signal_hooks;
 	bool stop;
 	bool ran;		/* something, since it was cleared */
-	int64_t begin_ms;	/* of this turn; 0: nothing has run yet */
 	int64_t longest_ms, ever_ms;
-	struct watchdog {
-		bool loud;
-		const char *what;	/* runs since begin_ms */
-		int64_t begin_ms;
-		const char *worst;	/* of this turn */
-		int64_t worst_ms;
-		int fd;			/* how long we were kept from the processor */
-		int64_t kept_ms;
-	} dog;
+	struct watchdog *dog;
 };
 
 struct timer {
@@ -105,7 +84,7 @@ struct loop *loop_new(struct err *e)
 	struct loop *l = mem_zero(NULL, struct loop);
 
 	l->base = base;
-	l->dog.fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	l->dog = watchdog_new(l);
 	STAILQ_INIT(&l->turn_hooks);
 	STAILQ_INIT(&l->signal_hooks);
 	return l;
@@ -122,8 +101,7 @@ void loop_free(struct loop **lp)
 	STAILQ_FOREACH(h, &l->signal_hooks, next)
 		event_free(h->event);
 	event_base_free(l->base);
-	if (l->dog.fd >= 0)
-		close(l->dog.fd);
+	watchdog_free(&l->dog);
 	talloc_free(l);
 }
 
@@ -132,69 +110,28 @@ struct event_base *loop_base(struct loop *l)
 	return l->base;
 }
 
-/* Whatever runs now began now, and what ran before has ended. */
-static void mark(struct watchdog *dog, const char *what)
-{
-	int64_t now = clock_mono_ms();
-
-	if (dog->what != NULL && now - dog->begin_ms > dog->worst_ms) {
-		dog->worst_ms = now - dog->begin_ms;
-		dog->worst = dog->what;
-	}
-	dog->what = what;
-	dog->begin_ms = now;
-}
-
-/* A busy machine lets us wait for the processor: that is not our doing. Since it was asked last. */
-static int64_t kept_ms(struct watchdog *dog)
-{
-	char text[96] = "";
-	long long kept_ns = 0;
-
-	if (dog->fd >= 0 && pread(dog->fd, text, sizeof(text) - 1, 0) > 0)
-		sscanf(text, "%*s %lld", &kept_ns);
-	int64_t more = kept_ns / 1000000 - dog->kept_ms;
-
-	dog->kept_ms += more;
-	return more;
-}
-
 void loop_begin(struct loop *l, const char *what)
 {
 	l->ran = true;
-	mark(&l->dog, what);
-	if (l->begin_ms != 0)
-		return;
-	l->begin_ms = l->dog.begin_ms;
-	kept_ms(&l->dog);
+	watchdog_begin(l->dog, what);
 }
 
 static void end_turn(struct loop *l)
 {
-	struct watchdog *dog = &l->dog;
-
-	if (l->begin_ms == 0)
+	if (watchdog_since_ms(l->dog) == 0)
 		return;
-	mark(dog, NULL);
-	int64_t ms = dog->begin_ms - l->begin_ms;
+	int64_t ms = watchdog_end(l->dog);
 
-	if (ms > BLOCKED_MS)
-		ms -= kept_ms(dog);
-	if (ms > BLOCKED_MS && dog->loud)
-		log_warn("loop=blocked ms=%lld worst=\"%s\" of_it=%lld", (long long)ms, dog->worst, (long long)dog->worst_ms);
 	if (ms > l->longest_ms)
 		l->longest_ms = ms;
 	if (ms > l->ever_ms)
 		l->ever_ms = ms;
-	l->begin_ms = 0;
-	dog->worst_ms = 0;
-	dog->worst = "";
 }
 
 /* What became ready meanwhile belongs to the same turn: under load many share what the hooks do once. */
 static void gather(struct loop *l)
 {
-	while (l->ran && !l->stop && clock_mono_ms() - l->begin_ms < GATHER_MS) {
+	while (l->ran && !l->stop && clock_mono_ms() - watchdog_since_ms(l->dog) < GATHER_MS) {
 		l->ran = false;
 		event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
 	}
@@ -208,8 +145,8 @@ static void turn(struct loop *l)
 	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
 	gather(l);
 	STAILQ_FOREACH(h, &l->turn_hooks, next) {
-		if (l->begin_ms != 0)
-			mark(&l->dog, "the end of the turn");
+		if (watchdog_since_ms(l->dog) != 0)
+			watchdog_mark(l->dog, "the end of the turn");
 		h->cb(h->arg);
 	}
 	end_turn(l);
@@ -229,7 +166,7 @@ void loop_stop(struct loop *l)
 
 void loop_watch_turns(struct loop *l)
 {
-	l->dog.loud = true;
+	watchdog_set_loud(l->dog);
 }
 
 int64_t loop_take_longest_ms(struct loop *l)

@@ -22,9 +22,12 @@ void loop_stop(struct loop *);
 void loop_on_signal(struct loop *, int signo, void (*cb)(void *arg), void *arg);
 /* cb runs at the end of every turn that ran anything, before the loop sleeps. */
 void loop_on_turn(struct loop *, void (*cb)(void *arg), void *arg);
-/* From now on a turn over 50 ms is logged with what took so long. */
+/*
+ * From now on a turn that blocked for over 50 ms is logged with what took so long. It counts what the
+ * loop's thread ran and waited for; not what it, or a thread it waited for, was kept from a processor.
+ */
 void loop_watch_turns(struct loop *);
-/* The longest turn since the last call, in milliseconds, without what the machine kept us waiting for a processor. */
+/* The longest turn since the last call, in milliseconds, counted like that. */
 int64_t loop_take_longest_ms(struct loop *);
 /* The longest ever. */
 int64_t loop_longest_ms(const struct loop *);

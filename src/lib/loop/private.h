@@ -17,6 +17,22 @@ struct event_base *loop_base(struct loop *);
 /* Something runs: the turn is measured from the first of these. */
 void loop_begin(struct loop *, const char *what);
 
+/*
+ * watchdog.c: how long each turn blocked the loop by our own doing. The first
+ * watchdog_begin() of a turn begins it; watchdog_since_ms() is 0 until then.
+ */
+struct watchdog;
+struct watchdog *watchdog_new(const void *ctx);
+void watchdog_free(struct watchdog **);
+/* From now on it warns, and looks at the other threads of the process too. */
+void watchdog_set_loud(struct watchdog *);
+void watchdog_begin(struct watchdog *, const char *what);
+/* Whatever runs now began now, and what ran before has ended. */
+void watchdog_mark(struct watchdog *, const char *what);
+int64_t watchdog_since_ms(const struct watchdog *);
+/* The turn is over; in milliseconds. */
+int64_t watchdog_end(struct watchdog *);
+
 /* A new server side, or NULL. */
 SSL *tls_accept(struct tls *);
 
