@@ -87,6 +87,9 @@ class CtlError(Exception):
 class Peer:
     """One daemon. Life: init(), start(), ..., close()."""
 
+    host = "127.0.0.1"              # where others reach it, and what it binds for them
+    prefix = ()                     # of the daemon's command line (hosts.py)
+
     def __init__(self, net, address):
         self.net = net
         self.address = address
@@ -102,7 +105,12 @@ class Peer:
         self.imap_port = self.ports.take()
         self.http_port = self.ports.take()
         self.dht_port = self.ports.take(socket.SOCK_DGRAM)
-        self.url = "http://127.0.0.1:%d" % self.http_port
+        self.url = "http://%s:%d" % (self.host, self.http_port)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """What is connected in here comes from the peer's own host."""
+        yield
 
     # Making one
 
@@ -112,10 +120,10 @@ class Peer:
             self.url = url
         command = [program("p2pmta-ctl"), "--json", "init", self.address, "--dir", self.dir,
                    "--smtp", str(self.smtp_port), "--imap", str(self.imap_port),
-                   "--outbox", "127.0.0.1:%d" % self.http_port, "--dht", str(self.dht_port),
+                   "--outbox", "%s:%d" % (self.host, self.http_port), "--dht", str(self.dht_port),
                    "--network", str(self.net.network), "--url", self.url]
-        for port in bootstrap:
-            command += ["--bootstrap", "127.0.0.1:%d" % port]
+        for node in bootstrap:
+            command += ["--bootstrap", node]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               env=self.environment({}))
         if done.returncode != 0:
@@ -169,6 +177,9 @@ class Peer:
                     return at
             at += 1
 
+    def dht_node(self):
+        return "%s:%d" % (self.host, self.dht_port)
+
     def environment(self, extra):
         env = {k: v for k, v in os.environ.items() if not k.startswith("P2PMTA_")}
         env.update({k: str(v) for k, v in extra.items()})
@@ -185,7 +196,7 @@ class Peer:
             log.write(b"--- start %s\n" % " ".join("%s=%s" % i for i in env.items()).encode())
             log.flush()
             # A session of its own: Ctrl-C is for whoever runs the peers.
-            self.process = subprocess.Popen([program("p2pmta"), "-c", self.config], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([*self.prefix, program("p2pmta"), "-c", self.config], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=self.environment(env), start_new_session=True)
         if wait:
             until(self.answers, self.name + " answers", 20)
@@ -313,7 +324,8 @@ class Peer:
     # Its two doors
 
     def smtp(self):
-        s = smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=60 * SLOW)
+        with self.inside():
+            s = smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=60 * SLOW)
         s.login(self.user, self.password)
         return s
 
@@ -327,7 +339,8 @@ class Peer:
 
     @contextlib.contextmanager
     def imap(self, mailbox="INBOX", readonly=False):
-        c = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=150 * SLOW)
+        with self.inside():
+            c = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=150 * SLOW)
         try:
             c.login(self.user, self.password)
             if mailbox:
@@ -419,15 +432,18 @@ class Net:
     def __init__(self, *names, group="home", folder=None):
         self.dir = folder or tempfile.mkdtemp(prefix="p2p.", dir=os.environ.get("PEERS_DIR", "/tmp"))
         self.network = random.randrange(1 << 10, 1 << 31)
-        self.peers = [Peer(self, "%s@%s" % (n, group)) for n in names]
+        self.peers = [self.peer(n, "%s@%s" % (n, group)) for n in names]
         for p in self.peers:
             setattr(self, p.name, p)
+
+    def peer(self, name, address):
+        return Peer(self, address)
 
     def init(self, **conf):
         first = self.peers[0]
         for p in self.peers:
-            others = [first.dht_port] if p is not first else [q.dht_port for q in self.peers[1:2]]
-            p.init(others, **conf)
+            others = [first] if p is not first else self.peers[1:2]
+            p.init([q.dht_node() for q in others], **conf)
         return self
 
     def start(self):
