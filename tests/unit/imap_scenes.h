@@ -99,7 +99,7 @@ static const struct {
 	    "C1 e APPEND INBOX {1073741825}\nS1 e NO [TOOBIG] %\nC1 f APPEND INBOX {0}\nS1 f NO %\n"
 	    "C1 g APPEND INBOX (\\Foo) {10}\nS1 g BAD %\nC1 h APPEND INBOX \"yesterday\" {10}\nS1 h BAD %\n"
 	    "C1 i APPEND nope {5+}\nC1 12345\nS1 i NO [TRYCREATE] %\n"
-	    "C1 j APPEND INBOX \"text\"\nS1 j BAD %\nC1 k APPEND INBOX {3+}\nC1 abc {3+}\nC1 def\nS1 k BAD %\n"
+	    "C1 j APPEND INBOX \"text\"\nS1 j BAD %\nC1 k APPEND INBOX {3+}\nC1 abc \"x\" {3+}\nC1 def\nS1 k BAD %\n"
 	    "C1 l APPEND {5}\nS1 + OK\nC1 INBOX\nS1 l BAD Arguments missing %\n"
 	    "C1 m NOOP\nS1 m OK %\nC1 n STATUS INBOX (MESSAGES)\nS1 * STATUS \"INBOX\" (MESSAGES 1)\nS1 n OK %\n" },
 	{ "an append that breaks off leaves nothing",

@@ -1,41 +1,60 @@
 /*
- * APPEND: the message goes from the connection into a temporary file, octet
- * by octet as it is; a worker computes digest and structure and makes the file
- * durable under its name; then the rows. Whatever is wrong is known before the
- * client is asked for the octets. When the session goes in between, the file
- * goes, too: a content row is made and swept, since the store alone knows
- * whether another message has the same octets.
+ * APPEND, of one message or several (RFC 3502): each goes from the connection
+ * into a temporary file, octet by octet as it is; a worker computes digests
+ * and structures and makes the files durable under their names; then the rows,
+ * all in one transaction. Whatever is wrong is known before the client is
+ * asked for the octets. When the session goes in between, the files go, too:
+ * the store alone knows whether another message has the same octets.
+ *
+ * A literal8 (RFC 3516) is taken as a literal is; a message with NUL is not
+ * kept, since BODY[] could not give it back.
  *
  * Files are named by their content, and until there is a row the name is not
  * ours alone: the last message with the same octets may go at this moment, and
- * the file with it. The open descriptor still has the octets; then the worker
- * writes them once more.
+ * the file with it. A second, temporary name still has the octets; then the
+ * worker renames once more. A descriptor is open while a literal is read, and
+ * in the worker, one at a time.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/files.h"
+#include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/mime/mime.h"
 #include "way/imap/date.h"
 #include "way/imap/flags.h"
 #include "way/imap/name.h"
+#include "way/imap/seqset.h"
 #include "way/imap/session.h"
 
-enum { MAX_TRIES = 10, BLOCK = 64 * 1024 };
+enum { MAX_TRIES = 10 };
+
+/* One message: what it is given, and its file. */
+struct item {
+	struct imap_flags flags;
+	int64_t internal_ms;
+	char *tmp;
+	char *spare;			/* a second name of the file; the worker's */
+	char *path;			/* what it is renamed to */
+	bool is_kept;			/* under that name, durably */
+	struct content content;		/* strings below the job */
+};
 
 struct imap_append {
 	const char *mailbox;
-	struct imap_flags flags;
-	int64_t internal_ms;
+	struct item *items;
+	size_t n, size;
+	size_t n_literals;		/* also of those that were wrong */
 	uint64_t left;			/* octets of the literal still to come */
-	int fd;				/* -1: they are thrown away */
-	char *path;
-	const char *error;		/* answer of the command, once they are over */
+	int fd;				/* of the last one; -1: its octets are thrown away */
+	bool is_literal8;
+	const char *error;		/* answer of the command, once the octets are over */
 };
 
 struct job {
@@ -43,15 +62,11 @@ struct job {
 	struct store *store;
 	char *dir;
 	const char *mailbox;
-	char *tmp;			/* NULL: renamed to path */
-	char *path;
 	unsigned tries;
-	int fd;
-	struct imap_flags flags;
-	int64_t internal_ms;
+	struct item *items;
+	size_t n;
 	enum outcome res;
 	struct err err;
-	struct content content;		/* strings below the job */
 };
 
 /* ---- the literal ---- */
@@ -64,8 +79,9 @@ void imap_append_drop(struct imap_append **append)
 		return;
 	if (a->fd >= 0)
 		close(a->fd);
-	if (a->path)
-		files_drop(a->path);
+	for (size_t i = 0; i < a->n; i++)
+		if (a->items[i].tmp)
+			files_drop(a->items[i].tmp);
 	talloc_free(a);
 	*append = NULL;
 }
@@ -75,43 +91,55 @@ static bool is_utf8(const struct imap_arg *a)
 	return a->kind == IMAP_ATOM && strcasecmp(a->text, "UTF8") == 0;
 }
 
-/* "{5}", or, when UTF8=ACCEPT is enabled, "UTF8 (~{5}" (RFC 6855 section 4). */
+/* "{5}" or "~{5}" (RFC 3516), or, when UTF8=ACCEPT is enabled, "UTF8 (~{5}" (RFC 6855 section 4). */
 bool imap_append_is_due(const struct imap_session *s)
 {
 	size_t n;
 	const struct imap_arg *args = imap_parser_args(s->parser, &n);
 
-	if (!imap_parser_literal_is_8(s->parser))
-		return imap_parser_depth(s->parser) == 0;
-	return s->enabled & ENABLED_UTF8 && imap_parser_depth(s->parser) == 1 && n > 1 && is_utf8(&args[n - 1]);
+	if (imap_parser_depth(s->parser) == 0)
+		return true;
+	return imap_parser_literal_is_8(s->parser) && s->enabled & ENABLED_UTF8 && imap_parser_depth(s->parser) == 1 &&
+	    n > 1 && is_utf8(&args[n - 1]);
 }
 
-/* mailbox [flags] [date] [UTF8]: what stands before the literal. The answer if it is wrong, else NULL. */
-static const char *check(struct imap_session *s, struct imap_append *a, const struct imap_arg *args, size_t n)
+/* The octets of a message, with what UTF8 puts around them. */
+static bool is_message(const struct imap_arg *a)
 {
-	size_t i = 1;
+	return a->kind == IMAP_STREAM || (a->kind == IMAP_LIST && a->n_args == 1 && a->args[0].kind == IMAP_STREAM);
+}
 
-	if (args[0].kind != IMAP_ATOM && args[0].kind != IMAP_STRING)
+static const char *check_mailbox(struct imap_session *s, struct imap_append *a, const struct imap_arg *name)
+{
+	if (name->kind != IMAP_ATOM && name->kind != IMAP_STRING)
 		return "BAD Mailbox name was expected";
-	a->mailbox = imap_name_of(s, a, args[0].text);
+	a->mailbox = imap_name_of(s, a, name->text);
 	if (!a->mailbox)
 		return "NO [CANNOT] Mailbox name is not valid";
 	struct mailbox *box = store_mailbox_find(s->imap->store, a->mailbox);
 
 	if (!box)
 		return "NO [TRYCREATE] No such mailbox";
-	if (imap_is_outbox(s, box))
-		return "NO [CANNOT] Only what is submitted goes to the Outbox";
+	return imap_is_outbox(s, box) ? "NO [CANNOT] Only what is submitted goes to the Outbox" : NULL;
+}
+
+/* [flags] [date] [UTF8]: what stands before the literal, after the one before. The answer if it is wrong, else NULL. */
+static const char *check(struct imap_session *s, struct item *item, const struct imap_arg *args, size_t n)
+{
+	size_t i = n;
+
+	while (i > 1 && !is_message(&args[i - 1]))
+		i--;
 	if (i < n && args[i].kind == IMAP_LIST) {
-		enum imap_flags_result res = imap_flags_parse(s->imap->store, args[i].args, args[i].n_args, &a->flags);
+		enum imap_flags_result res = imap_flags_parse(s->imap->store, args[i].args, args[i].n_args, &item->flags);
 
 		if (res != IMAP_FLAGS_OK)
 			return res == IMAP_FLAGS_BAD ? "BAD Bad flags" : "NO [LIMIT] No room for another keyword";
 		i++;
 	}
-	a->internal_ms = clock_now_ms();
+	item->internal_ms = clock_now_ms();
 	if (i < n && args[i].kind == IMAP_STRING) {
-		if (imap_date_parse_time(args[i].text, &a->internal_ms) < 0)
+		if (imap_date_parse_time(args[i].text, &item->internal_ms) < 0)
 			return "BAD Bad date-time";
 		i++;
 	}
@@ -127,40 +155,71 @@ static const char *check_size(uint64_t size)
 	return size > IMAP_APPEND_MAX ? "NO [TOOBIG] Message is too large" : NULL;
 }
 
+/* The file that takes the octets; the answer if there is none. */
+static const char *open_file(struct imap_session *s, struct imap_append *a, struct item *item)
+{
+	struct err e;
+
+	a->fd = files_tmp(a, store_dir(s->imap->store, PLACE_INBOX), &item->tmp, &e);
+	if (a->fd >= 0)
+		return NULL;
+	log_err("imap=%llu append=refused: %s", (unsigned long long)s->id, e.text);
+	return "NO [UNAVAILABLE] No room for the message, try again later";
+}
+
+static struct item *add_item(struct imap_append *a)
+{
+	if (a->n == a->size) {
+		a->size = a->size ? a->size * 2 : 1;
+		a->items = mem_resize(a, a->items, struct item, a->size);
+	}
+	a->items[a->n] = (struct item){ 0 };
+	return &a->items[a->n++];
+}
+
+/* Another message; a->error if it cannot be. */
+static void begin_item(struct imap_session *s, struct imap_append *a, const struct imap_arg *args, size_t n)
+{
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
+	a->left = imap_parser_literal(s->parser);
+	a->is_literal8 = imap_parser_literal_is_8(s->parser);
+	if (++a->n_literals > LIMIT_IMAP_APPENDS && !a->error)
+		a->error = "NO [LIMIT] Too many messages in one command";
+	if (a->error)
+		return;
+	struct item *item = add_item(a);
+
+	a->error = a->n == 1 ? check_mailbox(s, a, &args[0]) : NULL;
+	if (!a->error)
+		a->error = check(s, item, args, n);
+	if (!a->error)
+		a->error = check_size(a->left);
+	if (!a->error)
+		a->error = open_file(s, a, item);
+}
+
 void imap_append_literal(struct imap_session *s)
 {
 	struct imap_parser *p = s->parser;
-	uint64_t size = imap_parser_literal(p);
+	bool waits = imap_parser_literal_waits(p);
 	size_t n;
 	const struct imap_arg *args = imap_parser_args(p, &n);
 
-	if (s->append) {
-		imap_parser_literal_refuse(p, "BAD One message at a time");
-		return;
+	if (!s->append) {
+		s->append = mem_zero(s, struct imap_append);
+		s->append->fd = -1;
 	}
-	struct imap_append *a = mem_zero(s, struct imap_append);
-	struct err e;
+	struct imap_append *a = s->append;
 
-	a->fd = -1;
-	a->left = size;
-	a->error = check(s, a, args, n);
-	if (!a->error)
-		a->error = check_size(size);
-	if (!a->error) {
-		a->fd = files_tmp(a, store_dir(s->imap->store, PLACE_INBOX), &a->path, &e);
-		if (a->fd < 0) {
-			log_err("imap=%llu append=refused: %s", (unsigned long long)s->id, e.text);
-			a->error = "NO [UNAVAILABLE] No room for the message, try again later";
-		}
-	}
-	s->append = a;
+	begin_item(s, a, args, n);
 	/* A client that does not wait for us sends it anyway. */
-	if (a->error && (imap_parser_literal_waits(p) || size > IMAP_APPEND_MAX)) {
+	if (a->error && (waits || a->left > IMAP_APPEND_MAX || a->n_literals > LIMIT_IMAP_APPENDS)) {
+		a->left = 0;
 		imap_parser_literal_refuse(p, a->error);
 		return;
 	}
-	bool waits = imap_parser_literal_waits(p);
-
 	imap_parser_literal_stream(p);
 	if (waits)
 		imap_continue(s, "OK");
@@ -171,8 +230,6 @@ static void throw_away(struct imap_append *a, const char *error)
 	a->error = error;
 	close(a->fd);
 	a->fd = -1;
-	files_drop(a->path);
-	TALLOC_FREE(a->path);
 }
 
 size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
@@ -186,7 +243,7 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 	if (a->fd < 0)
 		return n;
 	if (memchr(data, '\0', n)) {
-		throw_away(a, "NO Message has a NUL octet");
+		throw_away(a, a->is_literal8 ? "NO [UNKNOWN-CTE] Message has a NUL octet" : "NO Message has a NUL octet");
 	} else if (files_write(a->fd, data, n) < 0) {
 		log_err("imap=%llu append=failed: %s", (unsigned long long)s->id, strerror(errno));
 		throw_away(a, "NO [UNAVAILABLE] No room for the message, try again later");
@@ -196,16 +253,16 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 
 /* ---- the worker's part ---- */
 
-static enum outcome scan(struct job *j)
+static enum outcome scan(struct job *j, struct item *item, int fd)
 {
-	struct content *c = &j->content;
+	struct content *c = &item->content;
 	struct mime *m;
 
-	if (digest_of_fd(j->fd, c->digest, &c->size) < 0) {
-		err_sys(&j->err, "read %s", j->tmp);
+	if (digest_of_fd(fd, c->digest, &c->size) < 0) {
+		err_sys(&j->err, "read %s", item->tmp);
 		return RETRY;
 	}
-	m = mime_from_fd(j, j->fd, &j->err);
+	m = mime_from_fd(j, fd, &j->err);
 	if (!m)
 		return RETRY;
 	c->place = PLACE_INBOX;
@@ -214,50 +271,50 @@ static enum outcome scan(struct job *j)
 	c->bodystructure = mime_bodystructure(j, m);
 	c->skeleton = mime_skeleton(m);
 	c->parts = mime_parts_text(m);
-	j->path = files_fanout(j, j->dir, c->digest);
+	item->path = files_fanout(j, j->dir, c->digest);
 	return OK;
 }
 
-/* A new temporary file with the octets of the one that lost its name. */
-static enum outcome write_again(struct job *j)
+/* Under its name; its octets have another one, in case that goes. */
+static enum outcome work_item(struct job *j, struct item *item)
 {
-	char block[BLOCK];
-	uint64_t at = 0;
-	int fd = files_tmp(j, j->dir, &j->tmp, &j->err);
+	bool again = item->spare != NULL;
+	int fd = open(again ? item->spare : item->tmp, O_RDONLY | O_CLOEXEC);
+	enum outcome res = RETRY;
 
-	if (fd < 0)
+	if (fd < 0) {
+		err_sys(&j->err, "open %s", item->tmp);
 		return RETRY;
-	while (at < j->content.size) {
-		ssize_t n = files_pread(j->fd, block, sizeof(block), at);
-
-		if (n <= 0 || files_write(fd, block, (size_t)n) < 0) {
-			err_sys(&j->err, "write %s", j->tmp);
-			close(fd);
-			return RETRY;
-		}
-		at += (uint64_t)n;
 	}
-	close(j->fd);
-	j->fd = fd;
-	return OK;
+	if (!again)
+		item->spare = mem_printf(j, "%s.spare", item->tmp);
+	if (link(again ? item->spare : item->tmp, again ? item->tmp : item->spare) < 0)
+		err_sys(&j->err, "link %s", item->tmp);
+	else if (again || scan(j, item, fd) == OK)
+		res = files_keep(fd, item->tmp, item->path, &j->err);
+	item->is_kept = res == OK;
+	close(fd);
+	return res;
 }
 
 static void work(void *arg)
 {
 	struct job *j = (struct job *)arg;
 
-	j->res = j->path ? write_again(j) : scan(j);
-	if (j->res == OK)
-		j->res = files_keep(j->fd, j->tmp, j->path, &j->err);
-	if (j->res == OK)
-		TALLOC_FREE(j->tmp);
+	j->res = OK;
+	for (size_t i = 0; i < j->n && j->res == OK; i++)
+		if (!j->items[i].is_kept)
+			j->res = work_item(j, &j->items[i]);
 }
 
 static void job_free(struct job *j)
 {
-	if (j->tmp)
-		files_drop(j->tmp);
-	close(j->fd);
+	for (size_t i = 0; i < j->n; i++) {
+		if (!j->items[i].is_kept)
+			files_drop(j->items[i].tmp);
+		if (j->items[i].spare)
+			files_drop(j->items[i].spare);
+	}
 	imap_ref_free(&j->ref);
 	talloc_free(j);
 }
@@ -272,20 +329,47 @@ static void drop(void *arg)
 
 /* ---- the rows ---- */
 
+/* No message comes of them. */
+static void sweep(struct job *j)
+{
+	for (size_t i = 0; i < j->n && j->ref->imap; i++)
+		if (j->items[i].is_kept)
+			store_place_sweep(j->store, PLACE_INBOX, j->items[i].content.digest);
+}
+
 static void add(struct imap_session *s, struct job *j)
 {
 	struct store *st = s->imap->store;
 	struct mailbox *box = store_mailbox_find(st, j->mailbox);
+	uint32_t *uids = mem_array(j, uint32_t, j->n);
+	struct buf *b = buf_new(j, KIB(64));
 
 	if (!box) {
-		store_content_sweep(st, j->content.id);
+		sweep(j);
 		imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
 		return;
 	}
-	uint32_t uidvalidity = box->uidvalidity;
-	const struct message *m = store_message_add(st, box, j->content.id, j->flags.flags, j->flags.keywords, j->internal_ms);
+	buf_addf(b, "OK [APPENDUID %u ", (unsigned)box->uidvalidity);
+	for (size_t i = 0; i < j->n; i++) {
+		struct item *item = &j->items[i];
 
-	imap_finish_durable(s, "OK [APPENDUID %u %u] Append completed", (unsigned)uidvalidity, (unsigned)m->uid);
+		store_content_add(st, &item->content);
+		uids[i] = store_message_add(st, box, item->content.id, item->flags.flags, item->flags.keywords, item->internal_ms)->uid;
+	}
+	imap_seqset_print(b, uids, j->n);
+	imap_finish_durable(s, "%s] Append completed", b->data);
+}
+
+/* What another message with the same octets took along is written again. */
+static bool are_here(struct job *j)
+{
+	bool here = j->res == OK;
+
+	for (size_t i = 0; i < j->n && j->res == OK; i++) {
+		j->items[i].is_kept = access(j->items[i].path, R_OK) == 0;
+		here = here && j->items[i].is_kept;
+	}
+	return here;
 }
 
 static void done(void *arg);
@@ -296,35 +380,41 @@ static void done(void *arg)
 {
 	struct job *j = (struct job *)arg;
 	struct imap_session *s = imap_ref_session(j->ref);
-	bool here = j->res == OK && access(j->path, R_OK) == 0;
+	bool here = are_here(j);
 
 	if (j->res == OK && !here && j->ref->imap && ++j->tries < MAX_TRIES) {
 		pool_submit(j->ref->imap->pool, POOL_SOON, &append_job, j);
 		return;
 	}
-	if (!here) {
-		log_err("append=failed: %s", j->res == OK ? "the file does not stay" : j->err.text);
+	if (here && s) {
+		add(s, j);
+	} else {
+		sweep(j);
+		if (!here)
+			log_err("append=failed: %s", j->res == OK ? "the file does not stay" : j->err.text);
 		if (s)
 			imap_finish(s, "NO [UNAVAILABLE] The message could not be stored");
-	} else if (j->ref->imap) {
-		store_content_add(j->store, &j->content);
-		if (s)
-			add(s, j);
-		else
-			store_content_sweep(j->store, j->content.id);
 	}
 	job_free(j);
+}
+
+/* ---- the command ---- */
+
+/* Mailbox, then messages with what is given for each: all were looked at, and nothing stands between or after them. */
+static bool is_complete(const struct imap_append *a, const struct imap_cmd *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_args; i++)
+		n += is_message(&c->args[i]) ? 1 : 0;
+	return a && n > 0 && is_message(&c->args[c->n_args - 1]) && (a->error || n == a->n);
 }
 
 void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 {
 	struct imap_append *a = s->append;
 
-	const struct imap_arg *last = &c->args[c->n_args - 1];
-
-	if (last->kind == IMAP_LIST && last->n_args == 1)
-		last = &last->args[0];
-	if (!a || last->kind != IMAP_STREAM) {
+	if (!is_complete(a, c)) {
 		imap_finish(s, "BAD The message has to be a literal, and the last argument");
 		return;
 	}
@@ -337,13 +427,12 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 	j->ref = imap_ref_new(s, NULL);
 	j->store = s->imap->store;
 	j->dir = mem_strdup(j, store_dir(s->imap->store, PLACE_INBOX));
-	j->tmp = talloc_steal(j, a->path);
 	j->mailbox = talloc_steal(j, a->mailbox);
-	j->fd = a->fd;
-	j->flags = a->flags;
-	j->internal_ms = a->internal_ms;
-	a->fd = -1;
-	a->path = NULL;
+	j->items = talloc_steal(j, a->items);
+	j->n = a->n;
+	for (size_t i = 0; i < j->n; i++)
+		j->items[i].tmp = talloc_steal(j, j->items[i].tmp);
+	a->n = 0;
 	imap_append_drop(&s->append);
 	pool_submit(s->imap->pool, POOL_SOON, &append_job, j);
 }

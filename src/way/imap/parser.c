@@ -148,13 +148,20 @@ static void fail(struct imap_parser *p, const char *error)
 	p->skip = SKIP_NO;
 }
 
-static bool store(struct imap_parser *p, const char *data, size_t len)
+static bool charge(struct imap_parser *p, size_t len)
 {
 	if (len > p->max_command - p->stored) {
 		fail(p, "Command is too long");
 		return false;
 	}
 	p->stored += len;
+	return true;
+}
+
+static bool store(struct imap_parser *p, const char *data, size_t len)
+{
+	if (!charge(p, len))
+		return false;
 	if (p->token_len + len + 1 > p->token_size) {
 		size_t size = p->token_size ? p->token_size : 32;
 
@@ -211,6 +218,8 @@ static void open_list(struct imap_parser *p)
 		fail(p, "Too many parentheses");
 		return;
 	}
+	if (!charge(p, 2))
+		return;
 	p->stack[++p->depth] = (struct level){ 0 };
 	p->spaced = true;
 	p->state = S_START;
