@@ -1,13 +1,19 @@
 """What comes to no good end: the user is told, and nothing stays behind."""
+import re
+import time
+from email.utils import parsedate_to_datetime
+
 from peers import ImapNo, until
 from scene import Scene, letter
 
 HOUR = 3600
 DAY = 24 * HOUR
+NOBODY = rb"no (valid )?descriptor was found"
 
 
 class Expiry(Scene):
-    def dsn(self, action, address, subject):
+    def dsn(self, action, address, subject, cause, next_):
+        """The one report in alice's INBOX: who, why, what happens next, in reply to the original."""
         [uid] = self.alice.wait_mail(1, seconds=60)
         body = self.alice.body(uid)
         text = body.lower().replace(b'"', b"")
@@ -17,6 +23,12 @@ class Expiry(Scene):
         self.assertIn(b"final-recipient: ", text)
         self.assertIn(address, text)
         self.assertIn(subject, body)
+        flat = re.sub(rb"\s+", b" ", body)
+        self.assertRegex(flat, b"To " + address + b" it [^.]*\\. " + cause)
+        self.assertRegex(flat, next_)
+        self.assertRegex(flat, b"Diagnostic-Code: x-p2pmta; .*" + cause)
+        [original] = re.findall(rb"(?m)^Message-ID: (<\S+@test>)", body)    # the header that comes back
+        self.assertRegex(body, b"(?m)^In-Reply-To: %s\r$" % re.escape(original))
         return body
 
     def test_expired(self):
@@ -27,7 +39,8 @@ class Expiry(Scene):
         [uid] = self.bob.wait_mail(1)
         self.bob.stop()
         self.alice.restart(P2PMTA_CLOCK_OFFSET=4 * DAY)
-        self.dsn(b"failed", b"bob@home", b"too long")
+        body = self.dsn(b"failed", b"bob@home", b"too long", b"it was not collected in time", b"It is not tried again.")
+        self.assertIn(b"Status: 5.4.7\r\n", body)
         self.alice.wait_empty()
         self.bob.set_conf("policy", "rescue", "false")
         self.bob.start(P2PMTA_CLOCK_OFFSET=4 * DAY)
@@ -41,14 +54,17 @@ class Expiry(Scene):
         self.alice.send("nobody@nowhere", letter(self.alice, "nobody@nowhere", "into the void"))
         until(lambda: self.alice.states()["nobody@nowhere"] in ("accepted", "sealed"), "waiting for a key")
         self.alice.restart(P2PMTA_CLOCK_OFFSET=3 * DAY)
-        self.dsn(b"failed", b"nobody@nowhere", b"into the void")
+        body = self.dsn(b"failed", b"nobody@nowhere", b"into the void", NOBODY, b"It is not tried again.")
+        self.assertIn(b"Status: 5.4.7\r\n", body)
         self.alice.wait_empty()
 
     def test_delay_is_told_once(self):
         self.alice.send("nobody@nowhere", letter(self.alice, "nobody@nowhere", "slowly"))
         until(lambda: self.alice.states()["nobody@nowhere"] in ("accepted", "sealed"), "waiting for a key")
         self.alice.restart(P2PMTA_CLOCK_OFFSET=5 * HOUR)
-        self.dsn(b"delayed", b"nobody@nowhere", b"slowly")
+        body = self.dsn(b"delayed", b"nobody@nowhere", b"slowly", NOBODY, b"It is tried again until \\w+, ")
+        until_s = parsedate_to_datetime(re.search(rb"Will-Retry-Until: (.*)\r", body).group(1).decode()).timestamp()
+        self.assertAlmostEqual(until_s, time.time() + 5 * DAY, delta=HOUR)
         self.alice.restart(P2PMTA_CLOCK_OFFSET=9 * HOUR)
         until(lambda: self.alice.queue()[0]["recipients"][0]["reason"], "a reason is shown")
         self.assertEqual(len(self.alice.uids()), 1)

@@ -11,9 +11,9 @@
 
 static const struct dsn_rcpt failed = {
 	"bob@home", DSN_FAILED, "5.1.1", "Nobody in the network knows a key of bob@home.",
-	"The message was removed; check the address and send it again.", NULL,
+	"The message was removed; check the address and send it again.", NULL, 0,
 };
-static const struct dsn_rcpt delayed = { "eve@home", DSN_DELAYED, "4.4.7", "Not reachable.", NULL, NULL };
+static const struct dsn_rcpt delayed = { "eve@home", DSN_DELAYED, "4.4.7", "Not reachable.", NULL, NULL, 1795345200 };
 
 static struct dsn example(const struct dsn_rcpt *rcpts, size_t n)
 {
@@ -75,6 +75,7 @@ START_TEST(a_failure)
 	ck_assert(has(m, "\r\n\r\nFinal-Recipient: rfc822;bob@home\r\nAction: failed\r\nStatus: 5.1.1\r\n"));
 	ck_assert(has(m, "Diagnostic-Code: x-p2pmta; Nobody"));
 	ck_assert(has(m, "Final-Recipient: rfc822;eve@home\r\nAction: delayed\r\n"));
+	ck_assert(has(m, "\r\nWill-Retry-Until: Sun, 22 Nov 2026 11:00:00 +0000\r\n"));
 	ck_assert(has(m, "\r\n\r\nSubject: Lunch\r\nTo: bob@home\r\n\r\n--="));
 	ck_assert_msg(bytes_equal(m, dsn_compose(ctx, &d)), "composing again gives other octets");
 	talloc_free(ctx);
@@ -109,7 +110,7 @@ START_TEST(hostile_texts)
 {
 	void *ctx = mem_ctx(NULL);
 	struct dsn_rcpt r = { "j\xc3\xb6rg+x@home\r\nX: 1", DSN_EXPIRED, "5.4.7\r\nX: 1", "a\r\n\r\nb\xc3\xa4", "n\r\n.\r\n",
-		"rfc822;a\r\nX: 1" };
+		"rfc822;a\r\nX: 1", 0 };
 	char *subject = mem_array(ctx, char, 5001);
 	memset(subject, 0xbc, 5000);
 	subject[5000] = '\0';

@@ -72,6 +72,11 @@ static struct bytes whole_original(struct courier *c, const void *ctx, const str
 	return whole;
 }
 
+static int64_t lifetime_end_ms(const struct courier *c, const struct letter *l)
+{
+	return l->submitted_ms + c->settings.lifetime_s * 1000;
+}
+
 static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const struct letter *l, enum dsn_action action)
 {
 	struct dsn_rcpt about = { .address = r->address, .action = action, .reason = r->reason, .original = r->orcpt };
@@ -79,7 +84,8 @@ static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const s
 
 	switch (action) {
 	case DSN_FAILED:
-		about.status = "5.1.1";
+		/* Either the time was over, or the message is one that cannot be sent (RFC 3463). */
+		about.status = r->since_ms >= lifetime_end_ms(c, l) ? "5.4.7" : "5.6.0";
 		about.next = "It is not tried again. The message was withdrawn from this recipient.";
 		break;
 	case DSN_EXPIRED:
@@ -87,7 +93,8 @@ static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const s
 		about.next = "It is not tried again. The message was withdrawn from this recipient.";
 		break;
 	case DSN_DELAYED:
-		clock_print_rfc5322(l->submitted_ms / 1000 + c->settings.lifetime_s, until, sizeof(until));
+		about.retry_until_s = r->state == RCPT_OFFERED ? r->expires_s : lifetime_end_ms(c, l) / 1000;
+		clock_print_rfc5322(about.retry_until_s, until, sizeof(until));
 		about.status = "4.4.1";
 		about.next = talloc_asprintf(r, "It is tried again until %s.", until);
 		break;
@@ -119,8 +126,9 @@ static bool is_meant(const struct rcpt *r, enum dsn_action action)
 
 static void conclude(struct courier *c, struct rcpt *r, enum dsn_action action, bool ok)
 {
-	if (!is_meant(r, action))
-		return;		/* a receipt came meanwhile */
+	/* He went on meanwhile, or a receipt came; that a delay was told stays true. */
+	if (!is_meant(r, action) && !(ok && action == DSN_DELAYED))
+		return;
 	if (!ok) {
 		if (action != DSN_DELAYED && !r->done)
 			rcpt_again(c, r, r->reason, 5, 600);

@@ -196,7 +196,7 @@ static void add_address(struct buf *b, const char *address)
 
 static void add_programs(struct buf *b, const void *tmp, const struct dsn *d)
 {
-	char arrived[48], now[48];
+	char arrived[48], now[48], until[48];
 
 	clock_print_rfc5322(d->submitted_s, arrived, sizeof(arrived));
 	clock_print_rfc5322(d->now_s, now, sizeof(now));
@@ -212,6 +212,10 @@ static void add_programs(struct buf *b, const void *tmp, const struct dsn *d)
 		add_address(b, clean(tmp, r->address, LIMIT_ADDRESS));
 		buf_addf(b, "Action: %s\r\nStatus: %s\r\nLast-Attempt-Date: %s\r\n", actions[r->action].action,
 		    r->status != NULL ? clean(tmp, r->status, 16) : "4.0.0", now);
+		if (r->retry_until_s > 0) {
+			clock_print_rfc5322(r->retry_until_s, until, sizeof(until));
+			buf_addf(b, "Will-Retry-Until: %s\r\n", until);
+		}
 		if (r->reason != NULL && *r->reason != '\0')
 			add_unstructured(b, "Diagnostic-Code: x-p2pmta;", clean(tmp, r->reason, SENTENCE_MAX));
 	}

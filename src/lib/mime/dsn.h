@@ -14,6 +14,7 @@ struct dsn_rcpt {
 	const char *reason;	/* a sentence */
 	const char *next;	/* what happens next, a sentence */
 	const char *original;	/* ORCPT of RFC 3461, "rfc822;ADDRESS"; NULL or "" none */
+	int64_t retry_until_s;	/* of a delay; 0: not said */
 };
 
 struct dsn {
