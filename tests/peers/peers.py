@@ -17,6 +17,7 @@ import shutil
 import signal
 import smtplib
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -268,6 +269,19 @@ class Peer:
                     self.complaints and self.complaints.search(line))):
                 wrong = wrong or "%s logged: %s" % (self.name, line.decode(errors="replace")[:200])
         return wrong
+
+    def orphans(self):
+        """What lies in state.db of a stopped daemon that nothing needs any more, or None."""
+        path = os.path.join(getattr(self, "state", ""), "state.db")
+        if not os.path.exists(path):
+            return None
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            with contextlib.suppress(sqlite3.DatabaseError):    # what a test made of it
+                left = db.execute("SELECT id FROM posting WHERE id NOT IN "
+                                  "(SELECT posting FROM rcpt WHERE state IN (3, 4))").fetchall()  # offered, notified
+                if left:
+                    return "%s: octets of notifications that are over: %s" % (self.name, left)
+        return None
 
     def log(self):
         try:

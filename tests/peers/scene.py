@@ -45,6 +45,7 @@ class Scene(unittest.TestCase):
         result = self._outcome.result
         failed = any(t is self for t, _ in result.failures + result.errors)
         wrong = self.net.close()
+        wrong += [w for w in [p.orphans() for p in self.net.peers] if w]
         if self.wire:
             self.wire.close()
         if failed or wrong:

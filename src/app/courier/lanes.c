@@ -352,6 +352,9 @@ void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct by
 		else
 			again(c, b, i, res, reason);
 	}
+	/* All whom it was made for were cancelled meanwhile. */
+	if (res == OK && store_posting_pending(c->parts.store, posting.id) == 0)
+		store_posting_drop(c->parts.store, posting.id);
 	lane_run(c, lane_get(c->lanes, b->address));
 	talloc_free(b);
 }
