@@ -343,7 +343,7 @@ int main(int argc, char **argv)
 	struct err e;
 	const char *const listen[] = { "127.0.0.1:0" };
 	struct imap_settings settings = {
-		.listen = listen, .n_listen = 1, .address = "user@home", .bulk_pull = has(argc, argv, "--bulk-pull"),
+		.listen = listen, .n_listen = 1, .address = "user@home", .outbox_quota = MIB(100), .bulk_pull = has(argc, argv, "--bulk-pull"),
 		.auth_delay_ms = has(argc, argv, "--auth-delay") ? 100 : 0, .progress_ms = has(argc, argv, "--progress") ? 50 : 0,
 		.tls_mode = has(argc, argv, "--starttls") ? 1 : has(argc, argv, "--tls") ? 2 : 0,
 	};

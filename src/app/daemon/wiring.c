@@ -430,7 +430,7 @@ static bool start_imap(struct daemon *d, struct err *e)
 	const struct settings *s = d->settings;
 	struct imap_settings imap = {
 		.listen = s->imap.listen.list, .n_listen = s->imap.listen.n, .tls_mode = (int)s->imap.tls, .tls = d->tls,
-		.bulk_pull = s->imap.bulk_pull, .address = s->address, .penalty = &d->penalty,
+		.bulk_pull = s->imap.bulk_pull, .outbox_quota = s->outbox.quota, .address = s->address, .penalty = &d->penalty,
 	};
 	struct imap_hooks hooks = {
 		.login = on_login, .secret = on_secret, .pull = on_pull, .pull_forget = on_pull_forget, .withdraw = on_withdraw, .arg = d,

@@ -38,6 +38,7 @@ enum {
 	BLOCK = 64 * 1024,		/* of a file */
 	OUT_LOW = 64 * 1024,		/* feed below this, */
 	OUT_HIGH = 256 * 1024,		/* up to that */
+	DEFLATE_ONCE = 256 * 1024,	/* octets compressed, or taken, in one step */
 };
 
 /* What libevent has not got yet: octets, or a piece of a file when data is NULL. */
@@ -60,6 +61,8 @@ struct conn {
 	TAILQ_HEAD(chunk_list, chunk) queue;	/* behind bev's output */
 	SSL *next_ssl;		/* TLS begins when bev's output is empty */
 	bool is_tls;
+	struct deflate *deflate;	/* NULL: octets go and come as they are */
+	struct evbuffer *plain;		/* input, inflated */
 
 	bool paused, finishing, eof, sent_some;
 	bool ended;		/* on_close was called */
@@ -94,6 +97,17 @@ static void fail_errno(struct conn *c, int code)
 static struct evbuffer *input(const struct conn *c)
 {
 	return bufferevent_get_input(c->bev);
+}
+
+/* What the session has not taken yet. */
+static struct evbuffer *untaken(const struct conn *c)
+{
+	return c->plain != NULL ? c->plain : input(c);
+}
+
+static bool has_input(const struct conn *c)
+{
+	return evbuffer_get_length(input(c)) > 0 || evbuffer_get_length(untaken(c)) > 0;
 }
 
 static struct evbuffer *output(const struct conn *c)
@@ -219,10 +233,21 @@ static void switch_to_tls(struct conn *c)
 	attach(c);
 }
 
+/* More of the input as it was; what a little of it may become is bounded. */
+static void inflate_input(struct conn *c)
+{
+	if (c->plain == NULL || !is_live(c) || c->paused || c->finishing)
+		return;
+	if (!deflate_read(c->deflate, input(c), c->plain, c->settings.max_input))
+		fail(c, "no DEFLATE, or the end of it");
+}
+
 static void deliver(struct conn *c)
 {
-	struct evbuffer *in = input(c);
+	struct evbuffer *in = untaken(c);
+	size_t taken = 0;
 
+	inflate_input(c);
 	while (is_live(c) && !c->paused && !c->finishing && c->next_ssl == NULL && evbuffer_get_length(in) > 0) {
 		size_t len = evbuffer_get_length(in);
 
@@ -234,14 +259,24 @@ static void deliver(struct conn *c)
 		assert(used <= len);
 		if (used > 0) {
 			evbuffer_drain(in, used);
+			taken += used;
+			if (in != untaken(c))
+				break;
+			if (c->plain != NULL && taken > DEFLATE_ONCE) {
+				timer_set(c->kick, 0);
+				break;
+			}
+			inflate_input(c);
 			continue;
 		}
 		if (len == c->settings.max_input && !c->paused && !c->finishing && c->next_ssl == NULL)
 			fail(c, "input too long");
 		break;
 	}
-	if (c->finishing || c->next_ssl != NULL)
-		evbuffer_drain(in, evbuffer_get_length(in));
+	if (c->finishing || c->next_ssl != NULL) {
+		evbuffer_drain(untaken(c), evbuffer_get_length(untaken(c)));
+		evbuffer_drain(input(c), evbuffer_get_length(input(c)));
+	}
 }
 
 static void free_chunk(struct conn *c, struct chunk *k)
@@ -254,15 +289,10 @@ static void free_chunk(struct conn *c, struct chunk *k)
 	talloc_free(k);
 }
 
-/* A block of the file into the output; false when the file has not what was promised. */
-static bool feed_block(struct conn *c, struct chunk *k)
+/* The next octets of the file; false when it has not what was promised. */
+static bool read_block(struct conn *c, struct chunk *k, void *block, size_t len)
 {
-	struct evbuffer_iovec v;
-	size_t len = k->len < BLOCK ? (size_t)k->len : BLOCK;
-
-	if (evbuffer_reserve_space(output(c), (ev_ssize_t)len, &v, 1) != 1)
-		mem_check(NULL);
-	ssize_t n = files_pread(k->fd, v.iov_base, len, k->offset);
+	ssize_t n = files_pread(k->fd, block, len, k->offset);
 
 	if (n < 0)
 		fail_errno(c, errno);
@@ -270,17 +300,76 @@ static bool feed_block(struct conn *c, struct chunk *k)
 		fail(c, "a file is shorter than it was");
 	if (n < (ssize_t)len)
 		return false;
-	v.iov_len = len;
-	evbuffer_commit_space(output(c), &v, 1);
 	k->offset += len;
 	k->len -= len;
 	return true;
+}
+
+/* A block of the file into the output. */
+static bool feed_block(struct conn *c, struct chunk *k)
+{
+	struct evbuffer_iovec v;
+	size_t len = k->len < BLOCK ? (size_t)k->len : BLOCK;
+
+	if (evbuffer_reserve_space(output(c), (ev_ssize_t)len, &v, 1) != 1)
+		mem_check(NULL);
+	if (!read_block(c, k, v.iov_base, len))
+		return false;
+	v.iov_len = len;
+	evbuffer_commit_space(output(c), &v, 1);
+	return true;
+}
+
+/* So much of a chunk, compressed; how much, 0: it failed. */
+static size_t squeeze_block(struct conn *c, struct chunk *k)
+{
+	char block[BLOCK];
+	size_t len = k->len < BLOCK ? (size_t)k->len : BLOCK;
+
+	if (k->data != NULL) {
+		len = evbuffer_get_contiguous_space(k->data);
+		len = len < BLOCK ? len : BLOCK;
+		deflate_write(c->deflate, evbuffer_pullup(k->data, (ev_ssize_t)len), len, output(c));
+		evbuffer_drain(k->data, len);
+		return len;
+	}
+	if (!read_block(c, k, block, len))
+		return 0;
+	deflate_write(c->deflate, block, len, output(c));
+	return len;
+}
+
+/* The same as feed(), a bounded part of it in one step: it takes time. */
+static void squeeze(struct conn *c)
+{
+	struct chunk *k;
+	size_t done = 0;
+
+	while (is_live(c) && (k = TAILQ_FIRST(&c->queue)) != NULL && evbuffer_get_length(output(c)) < OUT_HIGH) {
+		if (done > DEFLATE_ONCE) {
+			timer_set(c->kick, 0);
+			return;
+		}
+		size_t n = squeeze_block(c, k);
+
+		if (n == 0)
+			return;
+		done += n;
+		if (k->data != NULL ? evbuffer_get_length(k->data) == 0 : k->len == 0)
+			free_chunk(c, k);
+	}
+	if (is_live(c) && TAILQ_EMPTY(&c->queue))
+		deflate_flush(c->deflate, output(c));
 }
 
 static void feed(struct conn *c)
 {
 	struct chunk *k;
 
+	if (c->deflate != NULL) {
+		squeeze(c);
+		return;
+	}
 	while (is_live(c) && c->next_ssl == NULL && (k = TAILQ_FIRST(&c->queue)) != NULL &&
 	    evbuffer_get_length(output(c)) < OUT_HIGH) {
 		if (k->data != NULL)
@@ -331,7 +420,7 @@ static void check_end(struct conn *c)
 	} else if (c->eof && (c->finishing || c->next_ssl != NULL)) {
 		if (c->is_tls)
 			fail(c, "closed by peer");
-	} else if (c->eof && !(c->paused && evbuffer_get_length(input(c)) > 0)) {
+	} else if (c->eof && !(c->paused && has_input(c)) && !timer_is_set(c->kick)) {
 		if (c->is_tls || conn_unsent(c) == 0)
 			fail(c, "closed by peer");
 	}
@@ -362,6 +451,8 @@ static void destroy(struct conn *c)
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
 	bufferevent_free(c->bev);
 	SSL_free(c->next_ssl);
+	if (c->plain != NULL)
+		evbuffer_free(c->plain);
 	talloc_free(c);
 }
 
@@ -434,7 +525,7 @@ void conn_write(struct conn *c, const void *data, size_t len)
 
 	if (!is_live(c) || len == 0)
 		return;
-	if (c->next_ssl != NULL || !TAILQ_EMPTY(&c->queue)) {
+	if (c->next_ssl != NULL || c->deflate != NULL || !TAILQ_EMPTY(&c->queue)) {
 		struct chunk *k = TAILQ_LAST(&c->queue, chunk_list);
 
 		if (k == NULL || k->data == NULL) {
@@ -535,6 +626,27 @@ void conn_start_tls(struct conn *c, struct tls *t)
 	discard_kernel_input(c);
 	set_reading(c);
 	timer_set(c->kick, 0);
+}
+
+/* What waits to go out goes as it is; what has come in was sent after the peer asked for this. */
+void conn_start_deflate(struct conn *c)
+{
+	struct chunk *k;
+
+	assert(c->deflate == NULL && c->next_ssl == NULL);
+	while ((k = TAILQ_FIRST(&c->queue)) != NULL && k->data != NULL) {
+		evbuffer_add_buffer(output(c), k->data);
+		free_chunk(c, k);
+	}
+	assert(k == NULL);
+	c->deflate = deflate_new(c);
+	c->plain = mem_check(evbuffer_new());
+	timer_set(c->kick, 0);
+}
+
+bool conn_is_deflated(const struct conn *c)
+{
+	return c->deflate != NULL;
 }
 
 bool conn_is_tls(const struct conn *c)

@@ -1,7 +1,7 @@
 #ifndef LOOP_CONN_H
 #define LOOP_CONN_H
 /*
- * One byte stream to a client: buffered both ways, TLS or not, with a ceiling
+ * One byte stream to a client: buffered both ways, TLS or not, compressed or not, with a ceiling
  * on input, an idle time and back-pressure. Loop thread only.
  * The session owns the conn; conn_free() may be called inside any hook.
  */
@@ -57,6 +57,9 @@ void conn_set_idle(struct conn *, int64_t ms);
  */
 void conn_start_tls(struct conn *, struct tls *);
 bool conn_is_tls(const struct conn *);
+/* DEFLATE (RFC 1951) both ways from now on: what comes in, and what is written after this. Once; not before TLS. */
+void conn_start_deflate(struct conn *);
+bool conn_is_deflated(const struct conn *);
 bool conn_is_loopback(const struct conn *);
 const char *conn_peer(const struct conn *);	/* "127.0.0.1:4711", "unix" */
 int conn_fd(const struct conn *);

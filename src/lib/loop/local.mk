@@ -1,9 +1,10 @@
 noinst_LIBRARIES += src/lib/loop/libloop.a
 EXTRA_DIST += src/lib/loop/README
-src_lib_loop_libloop_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS)
+src_lib_loop_libloop_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(ZLIB_CFLAGS) $(SYSTEMD_CFLAGS)
 src_lib_loop_libloop_a_SOURCES = \
 	src/lib/loop/conn.c \
 	src/lib/loop/conn.h \
+	src/lib/loop/deflate.c \
 	src/lib/loop/door.c \
 	src/lib/loop/door.h \
 	src/lib/loop/listener.c \

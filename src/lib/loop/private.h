@@ -33,6 +33,17 @@ int64_t watchdog_since_ms(const struct watchdog *);
 /* The turn is over; in milliseconds. */
 int64_t watchdog_end(struct watchdog *);
 
+/*
+ * deflate.c (RFC 1951): what is written comes out as it pleases zlib, and all of it with a flush; a read
+ * goes on until `to` has max octets, a block more at most. false: that is no deflate, or it has ended.
+ */
+struct evbuffer;
+struct deflate;
+struct deflate *deflate_new(const void *ctx);
+void deflate_write(struct deflate *, const void *, size_t, struct evbuffer *to);
+void deflate_flush(struct deflate *, struct evbuffer *to);
+bool deflate_read(struct deflate *, struct evbuffer *from, struct evbuffer *to, size_t max);
+
 /* A new server side, or NULL. */
 SSL *tls_accept(struct tls *);
 

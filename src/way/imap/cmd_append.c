@@ -155,6 +155,13 @@ static const char *check_size(uint64_t size)
 	return size > IMAP_APPEND_MAX ? "NO [TOOBIG] Message is too large" : NULL;
 }
 
+/* RFC 9208 section 4.3.1, or another reason. */
+static const char *no_room(int code)
+{
+	return code == ENOSPC || code == EDQUOT ? "NO [OVERQUOTA] No room for the message, the disk is full" :
+	    "NO [UNAVAILABLE] The message could not be stored, try again later";
+}
+
 /* The file that takes the octets; the answer if there is none. */
 static const char *open_file(struct imap_session *s, struct imap_append *a, struct item *item)
 {
@@ -163,8 +170,10 @@ static const char *open_file(struct imap_session *s, struct imap_append *a, stru
 	a->fd = files_tmp(a, store_dir(s->imap->store, PLACE_INBOX), &item->tmp, &e);
 	if (a->fd >= 0)
 		return NULL;
+	int code = errno;
+
 	log_err("imap=%llu append=refused: %s", (unsigned long long)s->id, e.text);
-	return "NO [UNAVAILABLE] No room for the message, try again later";
+	return no_room(code);
 }
 
 static struct item *add_item(struct imap_append *a)
@@ -245,8 +254,10 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 	if (memchr(data, '\0', n)) {
 		throw_away(a, a->is_literal8 ? "NO [UNKNOWN-CTE] Message has a NUL octet" : "NO Message has a NUL octet");
 	} else if (files_write(a->fd, data, n) < 0) {
-		log_err("imap=%llu append=failed: %s", (unsigned long long)s->id, strerror(errno));
-		throw_away(a, "NO [UNAVAILABLE] No room for the message, try again later");
+		int code = errno;
+
+		log_err("imap=%llu append=failed: %s", (unsigned long long)s->id, strerror(code));
+		throw_away(a, no_room(code));
 	}
 	return n;
 }

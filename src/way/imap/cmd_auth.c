@@ -96,6 +96,25 @@ void imap_cmd_starttls(struct imap_session *s, struct imap_cmd *c)
 	conn_start_tls(s->conn, s->imap->settings.tls);
 }
 
+/* RFC 4978: the answer is the last that goes as it is. */
+void imap_cmd_compress(struct imap_session *s, struct imap_cmd *c)
+{
+	const char *mechanism = imap_arg_text(s, &c->args[0]);
+
+	if (!mechanism)
+		return;
+	if (strcasecmp(mechanism, "DEFLATE") != 0) {
+		imap_finish(s, "NO [CANNOT] Mechanism is not known");
+		return;
+	}
+	if (conn_is_deflated(s->conn)) {
+		imap_finish(s, "NO [COMPRESSIONACTIVE] DEFLATE is on already");
+		return;
+	}
+	imap_finish(s, "OK DEFLATE is on from here");
+	conn_start_deflate(s->conn);
+}
+
 /* ---- login ---- */
 
 static struct penalty *penalty(const struct imap_session *s)

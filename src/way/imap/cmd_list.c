@@ -368,13 +368,13 @@ void imap_cmd_namespace(struct imap_session *s, struct imap_cmd *c)
 
 enum status_item {
 	STATUS_MESSAGES, STATUS_RECENT, STATUS_UIDNEXT, STATUS_UIDVALIDITY, STATUS_UNSEEN,
-	STATUS_SIZE, STATUS_APPENDLIMIT, STATUS_HIGHESTMODSEQ, STATUS_MAILBOXID, STATUS_DELETED,
+	STATUS_SIZE, STATUS_APPENDLIMIT, STATUS_HIGHESTMODSEQ, STATUS_MAILBOXID, STATUS_DELETED, STATUS_DELETED_STORAGE,
 };
 
 /* In the order of enum status_item. */
 static const char *const status_names[] = {
 	"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID",
-	"DELETED",
+	"DELETED", "DELETED-STORAGE",
 };
 
 static uint64_t status_value(const struct mailbox *box, enum status_item item)
@@ -406,6 +406,10 @@ static uint64_t status_value(const struct mailbox *box, enum status_item item)
 		for (size_t i = 0; i < box->n_messages; i++)
 			deleted += box->messages[i].flags & FLAG_DELETED ? 1 : 0;
 		return deleted;
+	case STATUS_DELETED_STORAGE:
+		for (size_t i = 0; i < box->n_messages; i++)
+			size += box->messages[i].flags & FLAG_DELETED ? box->messages[i].size : 0;
+		return (size + 1023) / 1024;
 	}
 	return 0;
 }

@@ -21,6 +21,7 @@ struct imap_settings {
 	size_t n_listen;
 	int tls_mode;			/* 0 off, 1 starttls, 2 always */
 	struct tls *tls;
+	uint64_t outbox_quota;		/* outbox.quota, as GETQUOTA tells it */
 	bool bulk_pull;			/* imap.bulk = "pull" */
 	const char *address;
 	struct penalty *penalty;	/* failed logins of all doors together; NULL: only this one's */

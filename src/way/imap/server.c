@@ -146,7 +146,7 @@ static const char full[] = "* BYE Too many connections\r\n", stopping[] = "* BYE
 /* A last word to who is not waited for, if the socket takes it. */
 static void say_bye(const struct imap_session *s, const char *text)
 {
-	if (!conn_is_tls(s->conn) && conn_unsent(s->conn) == 0 && !s->ending && write(conn_fd(s->conn), text, strlen(text)) < 0)
+	if (!conn_is_tls(s->conn) && !conn_is_deflated(s->conn) && conn_unsent(s->conn) == 0 && !s->ending && write(conn_fd(s->conn), text, strlen(text)) < 0)
 		log_debug("imap=%llu gone before BYE", (unsigned long long)s->id);
 }
 
