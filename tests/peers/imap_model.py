@@ -37,9 +37,12 @@ class Message:
     def __init__(self, uid, octets, flags, date, subject):
         self.uid, self.octets, self.flags, self.date, self.subject = uid, octets, frozenset(flags), date, subject
         self.modseq = None      # as was seen last; None: not yet, or changed since
+        self.ids = {}           # RFC 8474: of these octets, wherever they are copied or moved
 
     def copy(self, uid):
-        return Message(uid, self.octets, self.flags, self.date, self.subject)
+        m = Message(uid, self.octets, self.flags, self.date, self.subject)
+        m.ids = self.ids
+        return m
 
 
 class Box:
@@ -196,7 +199,11 @@ def check_items(m, items, who):
             need(m.octets[at:at + len(value)] == value, who, "octets of", m.uid, "at", at)
         elif name in (b"BODY[HEADER]", b"RFC822.HEADER"):
             need(value == m.octets[:m.octets.index(b"\r\n\r\n") + 4], who, "header of", m.uid)
-        elif name in (b"BODY[TEXT]", b"BODY[1]", b"RFC822.TEXT"):
+        elif name == b"EMAILID":
+            need(m.ids.setdefault("email", value) == value, who, "EMAILID of", m.uid, value, m.ids)
+        elif name == b"BINARY.SIZE[1]":
+            need(int(value[0]) == len(m.octets) - m.octets.index(b"\r\n\r\n") - 4, who, "BINARY.SIZE of", m.uid, value)
+        elif name in (b"BODY[TEXT]", b"BODY[1]", b"RFC822.TEXT", b"BINARY[1]"):
             need(value == m.octets[m.octets.index(b"\r\n\r\n") + 4:], who, "text of", m.uid)
         elif name.startswith(b"BODY[HEADER.FIELDS"):
             need(value == b"Subject: %s\r\n\r\n" % m.subject.encode(), who, "field of", m.uid, value)
@@ -244,7 +251,12 @@ class World:
             self.observer.wire.do('CREATE "%s"' % name)
             self.boxes[name] = Box(name)
             self.adopt(self.boxes[name])
+        self.see_subscribed()
         self.clients = [self.new_client("c%d" % i) for i in range(clients)]
+
+    def see_subscribed(self):
+        """Names of ours that are: a rename, or a mailbox made again, may change it."""
+        self.subscribed = {r.data[2].decode() for r in self.observer.wire.ok('LSUB "" "*"') if r.kind == b"LSUB"} & set(self.boxes)
 
     def new_client(self, name):
         c = Client(self.port, *self.login, name)
@@ -439,7 +451,8 @@ class World:
             return
         items = r.sample(["UID", "FLAGS", "RFC822.SIZE", "INTERNALDATE", "ENVELOPE", "BODY.PEEK[]", "BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]",
                           "BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "BODY.PEEK[]<%d.%d>" % (r.randrange(200), r.randrange(1, 300)), "BODY[1]", "BODY[]",
-                          "RFC822.HEADER", "BODYSTRUCTURE"] + (["MODSEQ"] if "CONDSTORE" in self.caps else []), r.choice([1, 1, 2, 3, 4]))
+                          "RFC822.HEADER", "BODYSTRUCTURE", "RFC822", "RFC822.TEXT"] + (["BINARY[1]", "BINARY.SIZE[1]"] if "BINARY" in self.caps else []) +
+                         (["EMAILID"] if "OBJECTID" in self.caps else []) + (["MODSEQ"] if "CONDSTORE" in self.caps else []), r.choice([1, 1, 2, 3, 4]))
         if "BODY[]" in items and "BODY.PEEK[]" in items:
             items.remove("BODY[]")      # they are one item in the answer
         if r.random() < 0.4:
@@ -447,7 +460,7 @@ class World:
         since = ""
         if c.condstore and r.random() < 0.2 and c.box.highest:
             since = " (CHANGEDSINCE %d)" % c.box.highest
-        sees = not c.read_only and any(i.startswith("BODY[") for i in items)
+        sees = not c.read_only and any(i.startswith(("BODY[", "BINARY[")) or i in ("RFC822", "RFC822.TEXT") for i in items)
         newly = set()
         for u in uids:
             m = c.box.messages.get(u)
@@ -621,7 +634,7 @@ class World:
     def key(self, c, depth=0):
         """A search key and what it means: a function of (index, message)."""
         r = self.random
-        kind = r.randrange(14 if depth < 3 else 10)
+        kind = r.randrange(18 if depth < 3 else 10)
         if kind == 0:
             return "ALL", lambda i, m: True
         if kind in (1, 2):
@@ -667,6 +680,18 @@ class World:
         if kind == 13:
             word = r.choice(["xxxx", "plum", "nowhere"])
             return "TEXT " + word, lambda i, m: word.encode() in m.octets
+        if kind == 14:      # APPEND with a date is of 2020, others of today
+            word, old = r.choice([("BEFORE", True), ("SINCE", False)])
+            return word + " 1-Jan-2021", lambda i, m: bool(m.date and "2020" in m.date) == old
+        if kind == 15:
+            word, old = r.choice([("OLDER", True), ("YOUNGER", False)])
+            return word + " 864000", lambda i, m: bool(m.date and "2020" in m.date) == old
+        if kind == 16:
+            number = r.randrange(1, self.serial + 2)
+            return "HEADER Message-ID <%d@stream>" % number, lambda i, m: b"Message-ID: <%d@stream>" % number in m.octets
+        if kind == 17:
+            word = r.choice(["xx", "letter", "@example"])
+            return "BODY " + word, lambda i, m: word.encode() in m.octets[m.octets.index(b"\r\n\r\n"):]
         return "ALL", lambda i, m: True
 
     def do_search(self, c):
@@ -728,6 +753,55 @@ class World:
         got = [int(n[0]) for n in answer.data if isinstance(n, tuple)]
         need(got == [i + 1 for i, _ in order], c.name, "SORT", by, reverse, text, got, [i + 1 for i, _ in order])
 
+    def do_thread(self, c):
+        """Whatever the threads are, they have each message once."""
+        r = self.random
+        how = r.choice(["REFERENCES", "ORDEREDSUBJECT"])
+        if "THREAD=" + how not in self.caps:
+            return
+        text, f = self.key(c)
+        want = [i + 1 for i, u in enumerate(c.view) if u in c.box.messages and f(i, c.box.messages[u])]
+        tagged, rest = self.run(c, "THREAD %s UTF-8 %s" % (how, text), "THREAD")
+        need(tagged.kind == b"OK", c.name, tagged)
+        [answer] = [x for x, _ in rest if x.kind == b"THREAD"]
+        got, todo = [], list(answer.data)
+        while todo:
+            x = todo.pop()
+            if isinstance(x, list):
+                todo += x
+            else:
+                got.append(int(x[0]))
+        need(sorted(got) == want, c.name, "THREAD", how, text, sorted(got), want)
+
+    def do_list(self, c):
+        """Names, what is subscribed, and their numbers."""
+        r = self.random
+        if r.random() < 0.5:
+            name, on = r.choice(list(self.boxes)), r.random() < 0.5
+            tagged, rest = self.run(c, '%sSUBSCRIBE "%s"' % ("" if on else "UN", name), "SUBSCRIBE")
+            need(tagged.kind == b"OK", c.name, tagged)
+            (self.subscribed.add if on else self.subscribed.discard)(name)
+        tagged, rest = self.run(c, 'LIST "" "*" RETURN (SUBSCRIBED CHILDREN STATUS (MESSAGES UIDNEXT UNSEEN))', "LIST")
+        need(tagged.kind == b"OK", c.name, tagged)
+        seen = {x.data[2].decode(): {a[0].decode() for a in x.data[0]} for x, _ in rest if x.kind == b"LIST"}
+        numbers_of = {x.data[0].decode(): x.data[1] for x, _ in rest if x.kind == b"STATUS"}
+        for name, box in self.boxes.items():
+            need(name in seen, c.name, "LIST without", name)
+            need(("\\Subscribed" in seen[name]) == (name in self.subscribed), c.name, "LIST", name, seen[name], self.subscribed)
+            got = [int(x[0]) for x in numbers_of[name][1::2]]
+            need(got == [len(box.messages), box.uidnext, sum("\\Seen" not in m.flags for m in box.messages.values())], c.name, "STATUS", name, got)
+        tagged, rest = self.run(c, 'LSUB "" "*"', "LSUB")
+        lsub = {x.data[2].decode() for x, _ in rest if x.kind == b"LSUB"}
+        need(lsub & set(self.boxes) == self.subscribed, c.name, "LSUB", lsub, self.subscribed)
+
+    def do_quota(self, c):
+        name = self.random.choice(list(self.boxes))
+        tagged, rest = self.run(c, 'GETQUOTAROOT "%s"' % name, "GETQUOTAROOT")
+        need(tagged.kind == b"OK", c.name, tagged)
+        [root] = [x.data[1] for x, _ in rest if x.kind == b"QUOTAROOT"]
+        [quota] = [x.data for x, _ in rest if x.kind == b"QUOTA"]
+        need(quota[0] == root and int(quota[1][1][0]) <= int(quota[1][2][0]), c.name, "QUOTA", quota)
+
     def do_multiappend(self, c):
         """RFC 3502: all or nothing, one UID after the other."""
         r = self.random
@@ -740,8 +814,8 @@ class World:
             m = Message(box.uidnext, octets, flags, date.strip(), subject)
             box.add(m)
             uids.append(m.uid)
-            command += b"%s%s {%d+}\r\n%s" % ((" (%s)" % " ".join(flags)).encode() if flags else b"", (' "%s"' % date).encode() if date else b"",
-                                            len(octets), octets)
+            command += b"%s%s %s{%d+}\r\n%s" % ((" (%s)" % " ".join(flags)).encode() if flags else b"", (' "%s"' % date).encode() if date else b"",
+                                              b"~" if "BINARY" in self.caps and r.random() < 0.3 else b"", len(octets), octets)
         tagged, rest = self.run(c, command, "APPEND")
         need(tagged.kind == b"OK", c.name, tagged)
         need(tagged.code[:2] == [b"APPENDUID", b"%d" % box.uidvalidity] and numbers(tagged.code[2]) == uids, c.name, tagged, uids)
@@ -760,21 +834,24 @@ class World:
         box.add(m)
         utf8 = c.utf8 and r.random() < 0.5      # RFC 6855 section 4
         tagged, rest = self.run(c, 'APPEND "%s"%s%s %s{%d}' % (box.name, " (%s)" % " ".join(flags) if flags or r.random() < 0.1 else "",
-                                                              ' "%s"' % date if date else "", "UTF8 (~" if utf8 else "", len(octets)),
-                                "APPEND", literal=octets + b")" * utf8)
+                                                              ' "%s"' % date if date else "", "UTF8 (~" if utf8 else "~" if "BINARY" in self.caps and r.random() < 0.2 else "",
+                                                              len(octets)), "APPEND", literal=octets + b")" * utf8)
         need(tagged.kind == b"OK", c.name, tagged)
         need(tagged.code == [b"APPENDUID", b"%d" % box.uidvalidity, b"%d" % m.uid], c.name, tagged, m.uid)
 
     def do_status(self, c):
         r = self.random
         box = self.boxes[r.choice(list(self.boxes))]
-        items = r.sample(["MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN"] + (["SIZE"] if "STATUS=SIZE" in self.caps else []), r.randrange(1, 5))
+        items = r.sample(["MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN"] + (["SIZE"] if "STATUS=SIZE" in self.caps else []) +
+                         (["DELETED", "DELETED-STORAGE"] if "QUOTA" in self.caps else []), r.randrange(1, 5))
         tagged, rest = self.run(c, 'STATUS "%s" (%s)' % (box.name, " ".join(items)), "STATUS")
         [answer] = [x for x, _ in rest if x.kind == b"STATUS"]
         pairs = answer.data[1]
         got = {pairs[i][0].decode(): int(pairs[i + 1][0]) for i in range(0, len(pairs), 2)}
         want = {"MESSAGES": len(box.messages), "UIDNEXT": box.uidnext, "UIDVALIDITY": box.uidvalidity,
-                "UNSEEN": sum("\\Seen" not in m.flags for m in box.messages.values()), "SIZE": sum(len(m.octets) for m in box.messages.values())}
+                "UNSEEN": sum("\\Seen" not in m.flags for m in box.messages.values()), "SIZE": sum(len(m.octets) for m in box.messages.values()),
+                "DELETED": sum("\\Deleted" in m.flags for m in box.messages.values()),
+                "DELETED-STORAGE": (sum(len(m.octets) for m in box.messages.values() if "\\Deleted" in m.flags) + 1023) // 1024}
         need(got == {i: want[i] for i in items}, c.name, "STATUS", got, {i: want[i] for i in items})
 
     def do_idle(self, c):
@@ -825,6 +902,7 @@ class World:
         need(tagged.kind == b"OK", c.name, tagged)
         self.boxes = {name if b is box else n: b for n, b in self.boxes.items()}
         box.name = name
+        self.see_subscribed()
 
     def do_delete(self, c):
         """Who has it selected is sent away; the one who deletes it has none selected. Made again it is another one."""
@@ -845,6 +923,7 @@ class World:
         need(tagged.kind == b"OK", c.name, tagged)
         self.boxes["one"] = again = Box("one")
         self.adopt(again)
+        self.see_subscribed()
         need(again.uidvalidity > box.uidvalidity and again.uidnext == 1 and not again.messages, "made again", again.uidvalidity, box.uidvalidity)
 
     def ordered(self):
@@ -855,7 +934,7 @@ class World:
         else:
             r.choice([self.do_fetch] * 5 + [self.do_store] * 6 + [self.do_search] * 4 + [self.do_append] * 4 + [self.do_copy] * 2 +
                      [lambda x: self.do_copy(x, True)] * 2 + [self.do_expunge] * 2 + [self.settle] * 3 +
-                     [self.do_select, self.do_status, self.do_sort, self.do_idle] + [self.do_close, self.do_leave] * (r.random() < 0.3) +
+                     [self.do_select, self.do_status, self.do_sort, self.do_thread, self.do_idle] + [self.do_list, self.do_quota] * (r.random() < 0.3) + [self.do_close, self.do_leave] * (r.random() < 0.3) +
                      [self.do_rename, self.do_delete] * (r.random() < 0.1))(c)
         if r.random() < 0.05:
             self.observe(r.choice(list(self.boxes.values())))
