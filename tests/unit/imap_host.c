@@ -2,8 +2,9 @@
  * The IMAP server alone on a store folder, for clients of other people's
  * making and for tests/imap_*.py. User "user", password "pass".
  *
- *	imap_host DIR [--bulk-pull] [--starttls|--tls] [--progress] [--auth-delay]
+ *	imap_host DIR [--bulk-pull] [--starttls|--tls] [--progress] [--auth-delay] [--from-afar]
  *
+ * --from-afar: it listens on all addresses
  * --progress: INPROGRESS comes every 50 ms; --auth-delay: failed logins wait in units of 100 ms
  *
  * says "port N" and then takes commands, a line each, answered with "ok ..."
@@ -341,7 +342,7 @@ int main(int argc, char **argv)
 {
 	struct host h = { .pull_mode = "ok", .withdraw_mode = "ok" };
 	struct err e;
-	const char *const listen[] = { "127.0.0.1:0" };
+	const char *const listen[] = { has(argc, argv, "--from-afar") ? "0.0.0.0:0" : "127.0.0.1:0" };
 	struct imap_settings settings = {
 		.listen = listen, .n_listen = 1, .address = "user@home", .outbox_quota = MIB(100), .bulk_pull = has(argc, argv, "--bulk-pull"),
 		.auth_delay_ms = has(argc, argv, "--auth-delay") ? 100 : 0, .progress_ms = has(argc, argv, "--progress") ? 50 : 0,
