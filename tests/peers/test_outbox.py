@@ -48,8 +48,17 @@ class OutboxMailbox(Scene):
         s.wait_line(b" EXISTS")
         self.wait_keyword(s, b"$Notified")
         [uid] = self.bob.wait_mail(1)
+        [entry] = self.alice.uids("Outbox")
+        with self.alice.imap("Outbox") as c:
+            self.assertEqual(c.uid("STORE", str(entry), "+FLAGS", "(\\Flagged mine)")[0], "OK")
+            # Nobody fakes a state, or takes it away.
+            self.assertEqual(c.uid("STORE", str(entry), "+FLAGS", "($Delivered)")[0], "OK")
+            self.assertEqual(c.uid("STORE", str(entry), "-FLAGS", "($Notified)")[0], "OK")
+        self.assertEqual(self.alice.flags(entry, "Outbox") & {"$Notified", "$Delivered", "mine"}, {"$Notified", "mine"})
         self.bob.body(uid)
-        self.assertNotIn(b"$Notified", self.wait_keyword(s, b"$Delivered"))     # the other has not come so far
+        seen = self.wait_keyword(s, b"$Delivered")
+        self.assertNotIn(b"$Notified", seen)        # the other has not come so far
+        self.assertLessEqual({b"mine", b"\\Flagged"}, seen)
         [answer] = self.alice.ctl("cancel", self.alice.queue()[0]["id"], "nobody@nowhere")
         self.assertEqual(answer["state"], "in-time")
         # All is done: the entry goes, in the same session.

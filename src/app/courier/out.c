@@ -72,16 +72,22 @@ void out_show(struct courier *c, uint64_t letter)
 	struct letter *l = store_letter_find(c->parts.store, ctx, letter);
 	struct mailbox *box;
 	uint32_t uid;
-	uint64_t bits = 0;
+	uint64_t bits = 0, all = 0;
 
 	if (l != NULL && l->outbox_message != 0 &&
 	    store_message_locate(c->parts.store, l->outbox_message, &box, &uid)) {
 		unsigned states = store_rcpt_states(c->parts.store, letter);
 
-		for (unsigned state = RCPT_ACCEPTED; state <= RCPT_FAILED; state++)
-			if (states & 1u << state)
-				bits |= state_keyword(c, (enum rcpt_state)state);
+		for (unsigned state = RCPT_ACCEPTED; state <= RCPT_FAILED; state++) {
+			uint64_t bit = state_keyword(c, (enum rcpt_state)state);
+
+			all |= bit;
+			bits |= states & 1u << state ? bit : 0;
+		}
 		const struct message *m = store_message_find(box, uid);
+
+		/* What the user's client has set stays. */
+		bits |= m->keywords & ~all;
 
 		if (m->keywords != bits)
 			store_message_set_flags(c->parts.store, box, uid, m->flags, bits);
