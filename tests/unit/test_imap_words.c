@@ -1,5 +1,6 @@
 /* Sets, names, dates, FETCH items, search keys, folding: pure parsers, a table each. */
 #include <strings.h>
+#include <time.h>
 
 #include "lib/base/mem.h"
 #include "lib/store/mailbox.h"
@@ -514,6 +515,43 @@ static size_t read_threads(void *ctx, const char *in, struct imap_thread_message
 	return n;
 }
 
+/* Every link to the end of a long thread is looked at for loops all the way up. */
+START_TEST(thread_in_bounded_time)
+{
+	enum { DEEP = 200000, MANY = 20000 };
+	void *ctx = mem_ctx(NULL);
+	struct imap_thread_message *m = mem_zero_array(ctx, struct imap_thread_message, MANY + 2);
+	const char **chain = mem_array(ctx, const char *, DEEP), **ends = mem_array(ctx, const char *, 2 * MANY);
+	struct buf *out = buf_new(ctx, MIB(4));
+
+	for (size_t i = 0; i < DEEP; i++)
+		chain[i] = mem_printf(ctx, "d%zu", i);
+	m[0] = (struct imap_thread_message){ .refs = chain, .n_refs = DEEP };
+	for (size_t i = 0; i < MANY; i++) {
+		const char **pair = mem_array(ctx, const char *, 2);
+
+		pair[0] = mem_printf(ctx, "a%zu", i);
+		pair[1] = mem_printf(ctx, "c%zu", i);
+		m[i + 1] = (struct imap_thread_message){ .refs = pair, .n_refs = 2 };
+		ends[2 * i] = chain[DEEP - 1];
+		ends[2 * i + 1] = pair[0];
+	}
+	m[MANY + 1] = (struct imap_thread_message){ .refs = ends, .n_refs = 2 * MANY };
+	for (uint32_t i = 0; i < MANY + 2; i++) {
+		m[i].number = i + 1;
+		m[i].subject = "";
+	}
+	clock_t before = clock();
+
+	imap_thread_print(out, m, MANY + 2);
+	double s = (double)(clock() - before) / CLOCKS_PER_SEC;
+
+	ck_assert_msg(s < 3, "%.1f s", s);
+	ck_assert(out->len > MANY * 2);
+	talloc_free(ctx);
+}
+END_TEST
+
 START_TEST(thread_table)
 {
 	void *ctx = mem_ctx(NULL);
@@ -709,6 +747,7 @@ UNIT_SUITE("imap_words")
 	UNIT_LOOP(subject_table, subjects);
 	UNIT_LOOP(thread_table, threads);
 	UNIT(threads_may_be_deep);
+	UNIT(thread_in_bounded_time);
 	UNIT_LOOP(fetch_table, items);
 	UNIT_LOOP(transfer_table, transfers);
 	UNIT(encoding_names);

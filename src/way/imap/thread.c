@@ -13,6 +13,9 @@
 
 #define NONE SIZE_MAX
 
+/* Steps up, for all links together; only who means to waste them needs more than a few. */
+enum { CLIMB_MAX = 100 * 1000 * 1000 };
+
 struct node {
 	const struct imap_thread_message *message;	/* NULL: dummy */
 	size_t parent;			/* NONE: root */
@@ -36,6 +39,7 @@ struct forest {
 	void *ctx;
 	struct node *nodes;
 	size_t n, size;
+	size_t climbed;
 	struct id *ids;
 	struct subject *subjects;
 };
@@ -96,14 +100,14 @@ static void unlink_node(struct forest *f, size_t child)
 	f->nodes[child].parent = NONE;
 }
 
-/* Unless that makes a loop. */
+/* Unless that makes a loop, or it takes too long to find out. */
 static void link_nodes(struct forest *f, size_t parent, size_t child)
 {
 	if (parent == child)
 		return;
 	/* Only what has children can be above. */
 	for (size_t i = parent; f->nodes[child].n_children > 0 && i != NONE; i = f->nodes[i].parent)
-		if (i == child)
+		if (i == child || ++f->climbed > CLIMB_MAX)
 			return;
 	unlink_node(f, child);
 	f->nodes[child].parent = parent;
