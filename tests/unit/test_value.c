@@ -14,7 +14,8 @@
 static const struct { const char *name, *in; size_t len; int want; enum value_kind kind; } value_cases[] = {
 	{ "ns", ROW("p2ns\x01\x01" "\0\0\x50\x2a" T16 "x"), 0, VALUE_NS },
 	{ "ns of a stranger", ROW("p2ns\x01\0" "\0\0\x50\x2a" T16 "x"), 0, VALUE_NS },
-	{ "ns of another kind", ROW("p2ns\x01\x02" "\0\0\x50\x2a" T16 "x"), -1, VALUE_NS },
+	{ "ns that is a join", ROW("p2ns\x01\x02" "\0\0\x50\x2a" T16 "x"), 0, VALUE_NS },
+	{ "ns of another kind", ROW("p2ns\x01\x03" "\0\0\x50\x2a" T16 "x"), -1, VALUE_NS },
 	{ "ns without a message", ROW("p2ns\x01\x01" "\0\0\x50\x2a" T16), -1, VALUE_NS },
 	{ "ns cut", ROW("p2ns\x01\x01" "\0\0"), -1, VALUE_NS },
 	{ "version 2", ROW("p2ns\x02\x01" "\0\0\x50\x2a" T16 "x"), -1, VALUE_NS },

@@ -22,6 +22,8 @@ enum {
 	LIMIT_PUBKEY = 6 * 1024,
 	LIMIT_OWN_PUBKEY = 1900,	/* more does not fit into a notice: RSA up to 3,072 bits */
 	LIMIT_HEAD = 2 * 1024 * 1024,	/* head object, sealed and open */
+	LIMIT_GROUP_MEMBERS = 128,
+	LIMIT_LIST = 16 * 1024 * 1024,	/* body of msglist/1 and notices/1 */
 	LIMIT_URLS = 8,
 	LIMIT_URL = 1024,
 	LIMIT_PKESK = 600,
@@ -74,5 +76,6 @@ enum {
 };
 
 #define LIMIT_MESSAGE ((uint64_t)4 * 1024 * 1024 * 1024)	/* m; smtp.max_size is lower */
+#define LIMIT_SEALED (LIMIT_MESSAGE + LIMIT_MESSAGE / 64 + KIB(64))	/* m': m and what OpenPGP wraps around it */
 
 #endif

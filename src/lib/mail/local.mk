@@ -3,7 +3,20 @@ src_lib_mail_libmail_a_CFLAGS = $(AM_CFLAGS) $(UNISTRING_CFLAGS)
 src_lib_mail_libmail_a_SOURCES = \
 	src/lib/mail/addr.c \
 	src/lib/mail/addr.h \
+	src/lib/mail/group.c \
+	src/lib/mail/group.h \
 	src/lib/mail/head.c \
+	src/lib/mail/invite.c \
+	src/lib/mail/join.c \
+	src/lib/mail/join.h \
+	src/lib/mail/lines.c \
+	src/lib/mail/lines.h \
+	src/lib/mail/member.c \
+	src/lib/mail/member.h \
+	src/lib/mail/msglist.c \
+	src/lib/mail/msglist.h \
+	src/lib/mail/notices.c \
+	src/lib/mail/notices.h \
 	src/lib/mail/ns.c \
 	src/lib/mail/ns.h \
 	src/lib/mail/packets.c \
@@ -55,9 +68,21 @@ tests_unit_test_packets_SOURCES = tests/unit/test_packets.c tests/unit/unit.h
 tests_unit_test_packets_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_packets_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
 
-FUZZ_TARGETS += tests/fuzz/fuzz_addr tests/fuzz/fuzz_record tests/fuzz/fuzz_ns tests/fuzz/fuzz_packets
+check_PROGRAMS += tests/unit/test_group
+tests_unit_test_group_SOURCES = tests/unit/test_group.c tests/unit/unit.h
+tests_unit_test_group_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_group_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_lists
+tests_unit_test_lists_SOURCES = tests/unit/test_lists.c tests/unit/unit.h
+tests_unit_test_lists_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_lists_LDADD = $(LIB_MAIL) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_addr tests/fuzz/fuzz_group tests/fuzz/fuzz_record tests/fuzz/fuzz_ns tests/fuzz/fuzz_packets
 tests_fuzz_fuzz_addr_SOURCES = tests/fuzz/fuzz_addr.c
 tests_fuzz_fuzz_addr_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
+tests_fuzz_fuzz_group_SOURCES = tests/fuzz/fuzz_group.c
+tests_fuzz_fuzz_group_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
 tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_MAIN) $(LIB_MAIL)
 tests_fuzz_fuzz_ns_SOURCES = tests/fuzz/fuzz_ns.c

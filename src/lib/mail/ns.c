@@ -5,11 +5,9 @@
  */
 #include "lib/mail/ns.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/mail/parts.h"
 
@@ -19,38 +17,15 @@ enum {
 	VALID_MAX_S = 31 * 86400,
 };
 
-/* m' is m and what OpenPGP wraps around it. */
-#define SEALED_MAX (LIMIT_MESSAGE + LIMIT_MESSAGE / 64 + KIB(64))
-
 static const char *const no_must[] = { NULL };
-
-static int parse_head_field(struct ns *n, const struct record *r, struct err *e)
-{
-	const char *text;
-	char hex[DIGEST_HEX];
-	int there = record_get_text(r, "Head", &text, e);
-
-	if (there <= 0)
-		return there;
-	if (strlen(text) > DIGEST_LEN * 2 && text[DIGEST_LEN * 2] == ' ') {
-		memcpy(hex, text, DIGEST_LEN * 2);
-		hex[DIGEST_LEN * 2] = '\0';
-		text += DIGEST_LEN * 2 + 1;
-		if (hex_parse(hex, n->head_hash, DIGEST_LEN) == 0 &&
-		    record_parse_number(&text, LIMIT_HEAD, &n->head_size) == 0 &&
-		    *text == '\0' && n->head_size > 0) {
-			n->has_head = true;
-			return 1;
-		}
-	}
-	err_set(e, "record: Head is no hash and size");
-	return -1;
-}
 
 static int parse_skeleton(struct ns *n, const struct record *r, struct err *e)
 {
-	if (parse_head_field(n, r, e) < 0 || parts_parse(r, n, &n->skeleton.parts, e) < 0)
+	int head = record_get_head(r, "Head", n->head_hash, &n->head_size, e);
+
+	if (head < 0 || parts_parse(r, n, &n->skeleton.parts, e) < 0)
 		return -1;
+	n->has_head = head > 0;
 	if (n->has_head && r->body.len > 0) {
 		err_set(e, "record: both Head and a body");
 		return -1;
@@ -68,7 +43,7 @@ static int parse_message(struct ns *n, const struct record *r, struct err *e)
 	if (record_need(record_get_address(r, "From", n->from, e), "From", e) < 0 ||
 	    record_need(record_get_address(r, "To", n->to, e), "To", e) < 0 ||
 	    record_need(record_get_hash(r, "Hash", n->hash, e), "Hash", e) < 0 ||
-	    record_need(record_get_number(r, "Sealed-Size", SEALED_MAX, &n->sealed_size, e), "Sealed-Size", e) < 0 ||
+	    record_need(record_get_number(r, "Sealed-Size", LIMIT_SEALED, &n->sealed_size, e), "Sealed-Size", e) < 0 ||
 	    record_need(record_get_number(r, "Size", LIMIT_MESSAGE, &n->size, e), "Size", e) < 0 ||
 	    record_need(record_get_hash(r, "Digest", n->digest, e), "Digest", e) < 0 ||
 	    record_need(record_get_octets(r, "Key", n->key, sizeof(n->key), e), "Key", e) < 0 ||
@@ -161,13 +136,10 @@ void ns_print(struct buf *b, const struct ns *n)
 		record_print_base64(b, "Sender-Key", n->sender_key);
 	if (n->has_contact_secret)
 		record_print_base64(b, "Contact-Secret", bytes_of(n->contact_secret, sizeof(n->contact_secret)));
-	if (n->has_head) {
-		char hex[DIGEST_HEX];
-		hex_print(bytes_of(n->head_hash, DIGEST_LEN), hex);
-		buf_addf(b, "Head: %s %" PRIu64 "\r\n", hex, n->head_size);
-	} else if (n->skeleton.parts) {
+	if (n->has_head)
+		record_print_head(b, "Head", n->head_hash, n->head_size);
+	else if (n->skeleton.parts)
 		parts_print(b, n->skeleton.parts);
-	}
 
 	struct bytes body = n->has_head ? bytes_of(NULL, 0) : n->skeleton.text;
 	print_pad(b, start, body.len);

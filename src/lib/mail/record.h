@@ -51,6 +51,8 @@ int record_get_time(const struct record *, const char *name, int64_t *s_out, str
 int record_get_hash(const struct record *, const char *name, uint8_t out[32], struct err *);	/* 64 hex */
 int record_get_base64(const struct record *, const void *ctx, const char *name, size_t max, struct bytes *out, struct err *);
 int record_get_octets(const struct record *, const char *name, uint8_t *out, size_t len, struct err *);	/* base64 of exactly len */
+/* "HEX-SHA256 SIZE" of a head object, never of none. */
+int record_get_head(const struct record *, const char *name, uint8_t hash[32], uint64_t *size, struct err *);
 /* All values of a field that may repeat; the count, or -1 when over max. */
 int record_get_all(const struct record *, const char *name, const char **out, size_t max, struct err *);
 /* Url*: http or https, printable ASCII; copies below ctx. The count or -1. */
@@ -69,6 +71,7 @@ void record_print_number(struct buf *, const char *name, uint64_t);
 void record_print_time(struct buf *, const char *name, int64_t s);
 void record_print_hash(struct buf *, const char *name, const uint8_t[32]);
 void record_print_base64(struct buf *, const char *name, struct bytes);
+void record_print_head(struct buf *, const char *name, const uint8_t hash[32], uint64_t size);
 /* Length (unless the body is empty), the empty line, the body. */
 void record_print_body(struct buf *, struct bytes body);
 

@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/mail/addr.h"
 #include "lib/mail/record.h"
+#include "lib/mail/urls.h"
 
 static int bad(struct err *e, const char *name, const char *why)
 {
@@ -123,6 +124,25 @@ int record_get_octets(const struct record *r, const char *name, uint8_t *out, si
 	return 1;
 }
 
+int record_get_head(const struct record *r, const char *name, uint8_t hash[32], uint64_t *size, struct err *e)
+{
+	const char *text;
+	char hex[DIGEST_HEX];
+	int there = record_get_text(r, name, &text, e);
+
+	if (there <= 0)
+		return there;
+	if (strlen(text) > DIGEST_LEN * 2 && text[DIGEST_LEN * 2] == ' ') {
+		memcpy(hex, text, DIGEST_LEN * 2);
+		hex[DIGEST_LEN * 2] = '\0';
+		text += DIGEST_LEN * 2 + 1;
+		if (hex_parse(hex, hash, DIGEST_LEN) == 0 && record_parse_number(&text, LIMIT_HEAD, size) == 0 &&
+		    *text == '\0' && *size > 0)
+			return 1;
+	}
+	return bad(e, name, "is no hash and size");
+}
+
 int record_get_all(const struct record *r, const char *name, const char **out, size_t max, struct err *e)
 {
 	size_t n = 0;
@@ -142,14 +162,10 @@ int record_get_urls(const struct record *r, const void *ctx, const char *urls[LI
 	int n = record_get_all(r, "Url", urls, LIMIT_URLS, e);
 
 	for (int i = 0; i < n; i++) {
-		const char *p = urls[i];
-		if (strncmp(p, "http://", 7) != 0 && strncmp(p, "https://", 8) != 0)
-			return bad(e, "Url", "is neither http nor https");
-		for (p = strchr(p, '/'); *p; p++)
-			if (*p <= ' ' || *p >= 0x7f)
-				return bad(e, "Url", "has a character that no URL has");
-		if (strlen(urls[i]) > LIMIT_URL)
-			return bad(e, "Url", "is too long");
+		const char *fault = urls_fault(urls[i]);
+
+		if (fault != NULL)
+			return bad(e, "Url", fault);
 		urls[i] = mem_strdup(ctx, urls[i]);
 	}
 	*n_out = n < 0 ? 0 : (size_t)n;

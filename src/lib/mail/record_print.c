@@ -52,6 +52,14 @@ void record_print_base64(struct buf *b, const char *name, struct bytes value)
 	talloc_free(text);
 }
 
+void record_print_head(struct buf *b, const char *name, const uint8_t hash[32], uint64_t size)
+{
+	char hex[DIGEST_HEX];
+
+	hex_print(bytes_of(hash, DIGEST_LEN), hex);
+	buf_addf(b, "%s: %s %" PRIu64 "\r\n", name, hex, size);
+}
+
 void record_print_body(struct buf *b, struct bytes body)
 {
 	if (body.len > 0)

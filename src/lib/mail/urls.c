@@ -1,8 +1,21 @@
 /* A base URL may come with a slash at its end or without: both mean the same, and routes are compared octet by octet. */
 #include <string.h>
 
+#include "lib/base/limits.h"
 #include "lib/base/mem.h"
 #include "lib/mail/urls.h"
+
+const char *urls_fault(const char *url)
+{
+	const char *p = url;
+
+	if (strncmp(p, "http://", 7) != 0 && strncmp(p, "https://", 8) != 0)
+		return "is neither http nor https";
+	for (p = strchr(p, '/'); *p; p++)
+		if (*p <= ' ' || *p >= 0x7f)
+			return "has a character that no URL has";
+	return strlen(url) > LIMIT_URL ? "is too long" : NULL;
+}
 
 char *urls_print(const void *ctx, const char *const *urls, size_t n)
 {

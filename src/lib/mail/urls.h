@@ -6,6 +6,9 @@
  */
 #include <stddef.h>
 
+/* What is wrong with it as a base URL (http or https, printable ASCII, at most LIMIT_URL); NULL for nothing. */
+const char *urls_fault(const char *url);
+
 char *urls_print(const void *ctx, const char *const *urls, size_t n);
 /* The first one with path ("/ns"), joined by exactly one slash; NULL when there is none. */
 char *urls_first(const void *ctx, const char *urls, const char *path);

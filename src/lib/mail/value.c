@@ -64,7 +64,7 @@ int value_parse(struct bytes in, struct value *out)
 		v.ns_kind = p[MAGIC_LEN];
 		v.day = (uint32_t)p[6] << 24 | (uint32_t)p[7] << 16 | (uint32_t)p[8] << 8 | p[9];
 		memcpy(v.token, p + 10, sizeof(v.token));
-		if (v.ns_kind > 1)
+		if (v.ns_kind > NS_JOIN)
 			return -1;
 	}
 	*out = v;

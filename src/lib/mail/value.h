@@ -12,11 +12,14 @@
 
 enum value_kind { VALUE_NS, VALUE_NR, VALUE_RECALL, VALUE_PEER, VALUE_GROUP };
 
+/* Of an ns: from a stranger, from a correspondent, or no ns at all but join/1 for the master of a group (section 8). */
+enum value_ns_kind { NS_STRANGER, NS_CORRESPONDENT, NS_JOIN };
+
 enum { VALUE_PROOF_LEN = 37, VALUE_TOKEN_LEN = 16 };
 
 struct value {
 	enum value_kind kind;
-	uint8_t ns_kind;		/* ns: 0 stranger, 1 correspondent */
+	uint8_t ns_kind;		/* ns: enum value_ns_kind */
 	uint32_t day;			/* ns: days since 1970 */
 	uint8_t token[VALUE_TOKEN_LEN];	/* ns */
 	uint8_t proof[32];		/* nr: T_got or T_declined; recall: T_recall */

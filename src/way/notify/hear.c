@@ -102,7 +102,7 @@ static void hear_ns(struct notify *n, const struct value *v, struct bytes octets
 	uint8_t hash[32];
 	struct err e;
 
-	if (octets.len > LIMIT_NS_VALUE || !value_day_good(v->day, clock_now_s()))
+	if (v->ns_kind == NS_JOIN || octets.len > LIMIT_NS_VALUE || !value_day_good(v->day, clock_now_s()))
 		return;
 	digest_of(octets, hash);
 	HASH_FIND(hh, n->hearing->pending, hash, 32, p);

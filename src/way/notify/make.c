@@ -24,7 +24,7 @@ static size_t how_many_fit(const struct bytes *records, size_t n, size_t max)
 
 static struct bytes wrap(const void *ctx, struct bytes message)
 {
-	struct value v = { .kind = VALUE_NS, .ns_kind = 0, .message = message };
+	struct value v = { .kind = VALUE_NS, .ns_kind = NS_STRANGER, .message = message };
 
 	/* kind 0: 8 zero octets and a nonce; with no bits asked for any nonce will do (section 5). */
 	v.day = (uint32_t)(clock_now_s() / DAY_S);
