@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/dht/dht.h"
 #include "tests/unit/unit.h"
@@ -153,6 +154,43 @@ START_TEST(put_is_heard)
 }
 END_TEST
 
+/* A holder knows where, not under which text. */
+START_TEST(put_at_hash_is_heard)
+{
+	struct ear e = { 0 }, own = { 0 }, p = { 0 };
+	struct dht *a = node_at(0, 0), *b = node_at(0, dht_port(a));
+	uint8_t hash[DHT_HASH_LEN];
+
+	await_ready(b);
+	struct dht_listen *l = dht_listen_new(b, "p2pmta:ns:bob@home", heard, &e);
+	struct dht_listen *l_own = dht_listen_new(a, "p2pmta:ns:bob@home", heard, &own);
+	dht_key_hash("p2pmta:ns:bob@home", hash);
+	struct dht_put *put = dht_put_at_new(a, hash, bytes_str("alpha"), put_done, &p);
+	await(&e.n, 1);
+	ck_assert_str_eq(e.last, "alpha");
+	await(&own.n, 1);
+	await(&p.n_done, 1);
+	ck_assert(p.ok);
+	dht_put_free(&put);
+	dht_listen_free(&l);
+	dht_listen_free(&l_own);
+	dht_free(&a);
+	dht_free(&b);
+}
+END_TEST
+
+/* SHA-1, as others compute it. */
+START_TEST(key_hash)
+{
+	static const char want[] = "c93d7d1dd03585293f00fcab9d64fbb4389b55c7";
+	uint8_t hash[DHT_HASH_LEN];
+	char hex[2 * DHT_HASH_LEN + 1];
+
+	dht_key_hash("p2pmta:ns:bob@home", hash);
+	hex_print(bytes_of(hash, sizeof(hash)), hex);
+	ck_assert_str_eq(hex, want);
+}
+END_TEST
 
 /* For people (the bound is generous: the machine may be busy): what a value takes from put to heard. */
 START_TEST(put_to_heard_is_fast)
@@ -609,6 +647,8 @@ UNIT_SUITE("dht")
 {
 	tcase_add_checked_fixture(unit_case, set_up, tear_down);
 	UNIT(put_is_heard);
+	UNIT(put_at_hash_is_heard);
+	UNIT(key_hash);
 	UNIT(put_to_heard_is_fast);
 	UNIT(put_is_got);
 	UNIT(newcomer_finds_what_was_before);

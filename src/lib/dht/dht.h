@@ -15,6 +15,11 @@
 
 struct dht;
 
+enum { DHT_HASH_LEN = 20 };
+
+/* Where in the DHT a key lies: OpenDHT's infohash. Pure; any thread. */
+void dht_key_hash(const char *key, uint8_t out[DHT_HASH_LEN]);
+
 struct dht_settings {
 	unsigned port;			/* 0: any */
 	const char *const *bootstrap;	/* "HOST:PORT" or "[V6]:PORT" */
@@ -51,6 +56,9 @@ bool dht_is_ready(const struct dht *);
  */
 struct dht_put;
 struct dht_put *dht_put_new(struct dht *, const char *key, struct bytes value, void (*done)(void *arg, bool ok), void *arg);
+/* The same, under a key of which only the hash is known. */
+struct dht_put *dht_put_at_new(struct dht *, const uint8_t hash[DHT_HASH_LEN], struct bytes value,
+    void (*done)(void *arg, bool ok), void *arg);
 void dht_put_free(struct dht_put **);
 /* Put the octets again now (somebody cannot find them). Listeners that know them hear nothing. */
 void dht_put_again(struct dht_put *);

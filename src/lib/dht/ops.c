@@ -74,6 +74,15 @@ static void trace(char dir, const char *verb, const dht_infohash *key, size_t le
 	trace_line(TRACE_DHT, 0, dir, line, (size_t)n);
 }
 
+void dht_key_hash(const char *key, uint8_t out[DHT_HASH_LEN])
+{
+	dht_infohash hash;
+
+	dht_infohash_get_from_string(&hash, key);
+	static_assert(sizeof(hash.d) == DHT_HASH_LEN, "OpenDHT hashes to something else");
+	memcpy(out, hash.d, DHT_HASH_LEN);
+}
+
 /* --- put --- */
 
 static void put_free(struct dht_put *p)
@@ -119,14 +128,14 @@ static void put_send(struct dht_put *p)
 	dht_runner_put(p->dht->runner, &p->key, p->value, hook_on_done_dht, p->hook, true);
 }
 
-struct dht_put *dht_put_new(struct dht *dht, const char *key, struct bytes value,
+struct dht_put *dht_put_at_new(struct dht *dht, const uint8_t hash[DHT_HASH_LEN], struct bytes value,
     void (*done)(void *arg, bool ok), void *arg)
 {
 	struct dht_put *p = mem_zero(NULL, struct dht_put);
 
 	assert(value.len > 0 && value.len <= LIMIT_DHT_VALUE - 512);
 	p->dht = dht;
-	dht_infohash_get_from_string(&p->key, key);
+	memcpy(p->key.d, hash, DHT_HASH_LEN);
 	p->octets = bytes_dup(p, value);
 	p->value = dht_value_new(value.data, value.len);
 	p->done = done;
@@ -138,6 +147,15 @@ struct dht_put *dht_put_new(struct dht *dht, const char *key, struct bytes value
 	}
 	put_send(p);
 	return p;
+}
+
+struct dht_put *dht_put_new(struct dht *dht, const char *key, struct bytes value,
+    void (*done)(void *arg, bool ok), void *arg)
+{
+	uint8_t hash[DHT_HASH_LEN];
+
+	dht_key_hash(key, hash);
+	return dht_put_at_new(dht, hash, value, done, arg);
 }
 
 void dht_put_free(struct dht_put **pp)
