@@ -1,6 +1,7 @@
 /* A full disk, a real one: a small tmpfs. Without the right to mount one this is skipped. */
 #include <sys/mount.h>
 
+#include "lib/store/replica.h"
 #include "store.h"
 
 static unsigned heard_true, heard_false, undone;
@@ -111,6 +112,39 @@ START_TEST(full_in_the_middle)
 }
 END_TEST
 
+/* Lists of other members do not fit any more: the last ones stay, with their rows. */
+START_TEST(full_of_replicas)
+{
+	static uint8_t list[65536];
+	struct replica_owner o = { .address = "ann@home" };
+	unsigned turns = 0;
+
+	store_watch(st, &(struct store_watcher){ .undone = count_undone, .arg = st });
+	fill();
+	for (; undone == 0 && turns < 1000; turns++) {
+		struct replica r = { .owner = "ann@home", .listed = true };
+
+		r.hash[0] = (uint8_t)turns;
+		r.hash[1] = (uint8_t)(turns >> 8);
+		list[0] = (uint8_t)turns;
+		o.serial = turns + 1;
+		store_replica_save(st, &r);
+		store_replica_list_set(st, "ann@home", bytes_of(list, sizeof(list)));
+		store_replica_owner_save(st, &o);
+		store_when_durable(st, hear, NULL);
+		store_turn(st);
+	}
+	ck_assert_uint_eq(undone, 1);
+	ck_assert_uint_eq(log_take_warnings(), 1);
+	size_t n;
+	struct replica_owner *g = store_replica_owner_find(st, ctx, "ann@home");
+	store_replica_all(st, ctx, "ann@home", &n);
+	ck_assert_uint_eq(n, heard_true);
+	ck_assert_uint_eq(g ? g->serial : 0, heard_true);
+	ck_assert(!g || store_replica_list(st, ctx, "ann@home").data[0] == (uint8_t)(heard_true - 1));
+}
+END_TEST
+
 START_TEST(full_at_start)
 {
 	struct err e = { "" };
@@ -152,6 +186,7 @@ static int run(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, full_disk);
 	tcase_add_test(tcase, full_in_the_middle);
+	tcase_add_test(tcase, full_of_replicas);
 	tcase_add_test(tcase, full_at_start);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);

@@ -286,6 +286,16 @@ static void patch_db(long offset, const char *octets, size_t len)
 	fclose(f);
 }
 
+static void read_db(long at, char *octets, size_t len)
+{
+	FILE *f = fopen(mem_printf(ctx, "%s/state.db", unit_dir), "rb");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fseek(f, at, SEEK_SET), 0);
+	ck_assert_uint_eq(fread(octets, 1, len, f), len);
+	fclose(f);
+}
+
 static void expect_refused(const char *words)
 {
 	struct err e = { "" };
@@ -297,10 +307,13 @@ static void expect_refused(const char *words)
 
 START_TEST(bad_databases)
 {
+	char version[4];
+
 	store_close(&st);
+	read_db(60, version, 4);
 	patch_db(60, "\0\0\0\143", 4);		/* user_version */
 	expect_refused("newer p2pmta");
-	patch_db(60, "\0\0\0\5", 4);
+	patch_db(60, version, 4);
 	patch_db(68, "abcd", 4);		/* application_id */
 	expect_refused("another program");
 	patch_db(68, "\xff\xff\xff\xff", 4);

@@ -17,9 +17,12 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/name.c \
 	src/lib/store/notice.c \
 	src/lib/store/notice.h \
+	src/lib/store/own.c \
 	src/lib/store/place.c \
 	src/lib/store/priv.h \
 	src/lib/store/rcpt.c \
+	src/lib/store/replica.c \
+	src/lib/store/replica.h \
 	src/lib/store/schema.c \
 	src/lib/store/store.c \
 	src/lib/store/store.h \
@@ -33,6 +36,7 @@ STORE_TESTS = \
 	tests/unit/test_store_letter \
 	tests/unit/test_store_mailbox \
 	tests/unit/test_store_notice \
+	tests/unit/test_store_replica \
 	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
 tests_unit_test_store_expunged_SOURCES = tests/unit/test_store_expunged.c tests/unit/store.h tests/unit/unit.h
@@ -50,6 +54,9 @@ tests_unit_test_store_mailbox_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_notice_SOURCES = tests/unit/test_store_notice.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_notice_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_notice_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_replica_SOURCES = tests/unit/test_store_replica.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_replica_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_replica_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_turn_SOURCES = tests/unit/test_store_turn.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_turn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_turn_LDADD = $(LIB_STORE) $(CHECK_LIBS)

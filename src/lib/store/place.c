@@ -15,11 +15,12 @@
 
 static const char *const place_names[] = {
 	[PLACE_SPOOL] = "spool", [PLACE_INBOX] = "inbox", [PLACE_OUTBOX] = "outbox",
+	[PLACE_REPLICA] = "replicas",
 };
 
 enum outcome place_make(struct store *s, struct err *e)
 {
-	for (enum place p = PLACE_SPOOL; p <= PLACE_OUTBOX; p++) {
+	for (enum place p = PLACE_SPOOL; p <= PLACE_REPLICA; p++) {
 		s->places[p] = mem_printf(s, "%s/%s", s->dir, place_names[p]);
 		enum outcome res = files_mkdir(s->places[p], e);
 		if (res != OK)
@@ -102,15 +103,28 @@ bool place_has_files(const struct store *s)
 	return false;
 }
 
+static bool has_outbox_row(struct store *s, const uint8_t digest[32])
+{
+	return db_has(s, "SELECT 1 FROM letter WHERE hash = ? AND sealed = 1 AND done = 0 AND dropped = 0", ARGS(B(digest, 32)))
+	    || db_has(s, "SELECT 1 FROM letter WHERE head_hash = ? AND has_head = 1 AND done = 0 AND dropped = 0",
+	              ARGS(B(digest, 32)))
+	    || db_has(s, "SELECT 1 FROM own_notices WHERE digest = ?", ARGS(B(digest, 32)));
+}
+
+static bool has_replica_row(struct store *s, const uint8_t digest[32])
+{
+	return db_has(s, "SELECT 1 FROM replica WHERE hash = ? AND body = 1", ARGS(B(digest, 32)))
+	    || db_has(s, "SELECT 1 FROM replica WHERE head_hash = ? AND has_head = 1 AND body = 1", ARGS(B(digest, 32)))
+	    || db_has(s, "SELECT 1 FROM replica WHERE noticed = ?", ARGS(B(digest, 32)));
+}
+
 static bool has_row(struct store *s, enum place place, const uint8_t digest[32])
 {
+	if (place == PLACE_REPLICA)
+		return has_replica_row(s, digest);
 	return db_has(s, "SELECT 1 FROM content WHERE digest = ? AND place = ?"
 	              " AND NOT EXISTS (SELECT 1 FROM small WHERE content = content.id)", ARGS(B(digest, 32), I(place)))
-	    || (place == PLACE_OUTBOX
-	        && (db_has(s, "SELECT 1 FROM letter WHERE hash = ? AND sealed = 1 AND done = 0 AND dropped = 0",
-	                   ARGS(B(digest, 32)))
-	            || db_has(s, "SELECT 1 FROM letter WHERE head_hash = ? AND has_head = 1 AND done = 0 AND dropped = 0",
-	                      ARGS(B(digest, 32)))));
+	    || (place == PLACE_OUTBOX && has_outbox_row(s, digest));
 }
 
 struct sweep {
@@ -133,7 +147,7 @@ static bool sweep_file(void *arg, int fd, const char *name, const uint8_t *diges
 void place_sweep(struct store *s)
 {
 	files_sweep_tmp(s->dir);
-	for (enum place p = PLACE_SPOOL; p <= PLACE_OUTBOX; p++) {
+	for (enum place p = PLACE_SPOOL; p <= PLACE_REPLICA; p++) {
 		struct sweep w = { .s = s, .place = p };
 
 		files_sweep_tmp(s->places[p]);

@@ -70,7 +70,7 @@ struct watch_entry {
 };
 
 struct store {
-	char *dir, *places[PLACE_OUTBOX + 1];
+	char *dir, *places[PLACE_REPLICA + 1];
 	int lock_fd;
 	sqlite3 *db;
 	struct stmt *stmts;

@@ -11,10 +11,11 @@
  */
 #include "lib/base/log.h"
 #include "lib/store/priv.h"
+#include "lib/store/replica.h"
 
 enum { APPLICATION_ID = 0x7032706d };	/* "p2pm" */
 
-_Static_assert(PLACE_OUTBOX == 3 && RCPT_FAILED == 9 && NOTICE_SPOILT == 6 && TRUST_CONFLICT == 4,
+_Static_assert(PLACE_OUTBOX == 3 && REPLICA_RECALLED == 3 && RCPT_FAILED == 9 && NOTICE_SPOILT == 6 && TRUST_CONFLICT == 4,
     "these numbers stand in state.db: add at the end only");
 
 static const char *const migrations[] = {
@@ -102,6 +103,33 @@ static const char *const migrations[] = {
 
 	/* 5: subscriptions of mailboxes that went */
 	"CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;",
+
+	/* 6: replicas; our own outbox for the members of our group */
+	"CREATE TABLE replica_owner(address TEXT PRIMARY KEY, grp TEXT NOT NULL, serial INTEGER NOT NULL,"
+	" token_serial INTEGER NOT NULL, token BLOB NOT NULL, etag TEXT NOT NULL, issued_s INTEGER NOT NULL,"
+	" confirmed_s INTEGER NOT NULL, seen_s INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE replica_list(owner TEXT PRIMARY KEY, octets BLOB NOT NULL);"
+	"CREATE TABLE replica(owner TEXT NOT NULL, hash BLOB NOT NULL, listed INTEGER NOT NULL, sealed_size INTEGER NOT NULL,"
+	" expires_s INTEGER NOT NULL, notices_hash BLOB NOT NULL, noticed BLOB NOT NULL, has_head INTEGER NOT NULL,"
+	" head_hash BLOB NOT NULL, head_size INTEGER NOT NULL, body INTEGER NOT NULL, body_ms INTEGER NOT NULL,"
+	" done INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(owner, hash)) WITHOUT ROWID;"
+	"CREATE INDEX replica_hash ON replica(hash);"
+	"CREATE INDEX replica_head ON replica(head_hash);"
+	"CREATE INDEX replica_noticed ON replica(noticed);"
+	"CREATE INDEX replica_done ON replica(expires_s) WHERE done = 1;"
+	"CREATE TABLE replica_rcpt(owner TEXT NOT NULL, hash BLOB NOT NULL, c_get BLOB NOT NULL, key BLOB NOT NULL,"
+	" expires_s INTEGER NOT NULL, c_got BLOB NOT NULL, c_declined BLOB NOT NULL, c_recall BLOB NOT NULL,"
+	" state INTEGER NOT NULL, proof BLOB NOT NULL, served INTEGER NOT NULL, value BLOB, PRIMARY KEY(owner, hash, c_get));"
+	"CREATE INDEX replica_rcpt_state ON replica_rcpt(owner, state);"
+	"CREATE INDEX replica_rcpt_got ON replica_rcpt(c_got);"
+	"CREATE INDEX replica_rcpt_declined ON replica_rcpt(c_declined);"
+	"CREATE INDEX replica_rcpt_recall ON replica_rcpt(c_recall);"
+	"CREATE TABLE own_notices(hash BLOB PRIMARY KEY, made_of BLOB NOT NULL, digest BLOB NOT NULL, size INTEGER NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX own_notices_digest ON own_notices(digest);"
+	"CREATE TABLE own_list(id INTEGER PRIMARY KEY, token BLOB NOT NULL, members_hash BLOB NOT NULL, made_of BLOB NOT NULL,"
+	" serial INTEGER NOT NULL, issued_s INTEGER NOT NULL, octets BLOB, greeting BLOB);"
+	"CREATE TABLE holder(hash BLOB NOT NULL, member TEXT NOT NULL, PRIMARY KEY(hash, member)) WITHOUT ROWID;",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };

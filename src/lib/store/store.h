@@ -20,7 +20,7 @@
 
 struct store;
 
-/* dir: the state folder; makes it and spool/ inbox/ outbox/ in it, migrates state.db, locks it against a second daemon, sweeps temporary files and files without a row. */
+/* dir: the state folder; makes it and spool/ inbox/ outbox/ replicas/ in it, migrates state.db, locks it against a second daemon, sweeps temporary files and files without a row. */
 struct store *store_open(const char *dir, struct err *);
 void store_close(struct store **);	/* commits what waits */
 
@@ -31,7 +31,7 @@ bool store_waits(const struct store *);
 /* done(arg, true) after all that was written so far is on disk; false when it was undone. Never called from inside. */
 void store_when_durable(struct store *, void (*done)(void *arg, bool durable), void *arg);
 
-enum place { PLACE_NONE, PLACE_SPOOL, PLACE_INBOX, PLACE_OUTBOX };
+enum place { PLACE_NONE, PLACE_SPOOL, PLACE_INBOX, PLACE_OUTBOX, PLACE_REPLICA };
 /* Folder of a place, borrowed: where temporary files for it are made (files_tmp). */
 const char *store_dir(const struct store *, enum place);
 /* The file with this content; below ctx. */
