@@ -7,6 +7,15 @@ src_way_libway_a_SOURCES = \
 	src/way/fetch/feed.h \
 	src/way/fetch/fetch.c \
 	src/way/fetch/fetch.h \
+	src/way/fetch/opening.c \
+	src/way/fetch/opening.h \
+	src/way/fetch/pieces.c \
+	src/way/fetch/pieces.h \
+	src/way/fetch/pull.h \
+	src/way/fetch/race.c \
+	src/way/fetch/sources.c \
+	src/way/fetch/sources.h \
+	src/way/fetch/swarm.c \
 	src/way/notify/hear.c \
 	src/way/notify/make.c \
 	src/way/notify/make.h \
@@ -30,6 +39,11 @@ src_way_libway_a_SOURCES = \
 	src/way/seal/seal.h
 
 check_PROGRAMS += tests/unit/test_fetch
-tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c tests/unit/holders.h tests/unit/turns.h tests/unit/unit.h
 tests_unit_test_fetch_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fetch_LDADD = src/way/libway.a $(LIB_HTTP) $(LIB_MIME) $(LIB_MAIL) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_fetch_pure
+tests_unit_test_fetch_pure_SOURCES = tests/unit/test_fetch_pure.c tests/unit/unit.h
+tests_unit_test_fetch_pure_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_fetch_pure_LDADD = src/way/libway.a $(LIB_BASE) $(CHECK_LIBS)

@@ -39,14 +39,30 @@ static const char *urls_of(struct courier *c, const void *ctx, const struct noti
 	return talloc_asprintf(ctx, "%s%s%s", from->urls, n->urls[0] ? "\n" : "", n->urls);
 }
 
+/* All of them, as way/fetch wants to know them. */
+static const struct fetch_source *sources_of(struct courier *c, const void *ctx, const struct notice *n, size_t *n_out)
+{
+	struct fetch_source *list = talloc_zero_array(ctx, struct fetch_source, 2 * LIMIT_URLS);
+	const char *urls = urls_of(c, list, n);
+	size_t i = 0;
+
+	for (char *url; i < 2 * LIMIT_URLS && (url = urls_first(list, urls, "")) != NULL; urls = urls_rest(urls))
+		list[i++] = (struct fetch_source){
+			.url = url, .who = talloc_strdup(list, n->from),
+			.friend_address = strcmp(n->from, c->settings.address) == 0,
+		};
+	*n_out = i;
+	return list;
+}
+
 struct fetch_order *in_order(struct courier *c, const void *ctx, const struct notice *n)
 {
 	struct fetch_order *o = talloc_zero(ctx, struct fetch_order);
 
 	o->id = n->id;
+	o->sender = talloc_strdup(o, n->from);
 	o->fpr = n->fpr;
-	o->urls = urls_of(c, o, n);
-	o->friend_address = strcmp(n->from, c->settings.address) == 0;
+	o->sources = sources_of(c, o, n, &o->n_sources);
 	memcpy(o->hash, n->hash, 32);
 	memcpy(o->digest, n->digest, 32);
 	memcpy(o->key, n->key, 32);
@@ -56,7 +72,7 @@ struct fetch_order *in_order(struct courier *c, const void *ctx, const struct no
 	o->size = n->size;
 	o->patience_ms = pulls_is_refreshed(c, n->id) ? PATIENCE_AFTER_MS : PATIENCE_MS;
 	memcpy(o->head_hash, n->head_hash, 32);
-	o->head_size = n->head_size;
+	o->head_size = n->has_head ? n->head_size : 0;
 	return o;
 }
 

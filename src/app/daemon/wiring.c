@@ -371,7 +371,7 @@ static bool start_stations(struct daemon *d, struct err *e)
 		.recalled = courier_on_recalled, .receipt = courier_on_receipt, .arg = d->courier,
 	};
 	struct fetch_parts fetch = {
-		d->loop, d->pool, d->pgp, d->http, store_dir(d->store, PLACE_INBOX), body_work, head_work,
+		d->loop, d->pool, d->pgp, d->http, store_dir(d->store, PLACE_INBOX), FETCH_HEDGE_MS, body_work, head_work,
 	};
 	struct fetch_hooks fetch_hooks = {
 		.got_body = courier_on_body, .got_head = courier_on_head, .unwanted = courier_on_unwanted, .arg = d->courier,
