@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -289,6 +290,45 @@ START_TEST(kept_from_working_is_not_blocking)
 }
 END_TEST
 
+/* Another thread's fork() takes long, and holds what the loop needs. */
+static void slow_fork(void)
+{
+	nap();
+	nap();
+}
+
+static void *fork_once(void *arg)
+{
+	pid_t pid = fork();
+
+	(void)arg;
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	return NULL;
+}
+
+static void wait_for_fork(void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	pthread_create(&thread, NULL, fork_once, NULL);
+	pthread_join(thread, NULL);
+	loop_stop(loop);
+}
+
+START_TEST(forks_are_not_blocking)
+{
+	/* Runs behind the watchdog's own. */
+	pthread_atfork(slow_fork, NULL, NULL);
+	int64_t ms = turn_of(wait_for_fork, NULL);
+
+	ck_assert_msg(ms < 100, "%lld ms", (long long)ms);
+	log_take_warnings();
+}
+END_TEST
+
 /* Each turn's hook starts work for the next one; nothing else wakes the loop. */
 static struct timer *from_hook;
 static int n_hooks, n_work;
@@ -421,6 +461,7 @@ UNIT_SUITE("loop_turn")
 	UNIT(turns_are_measured);
 	UNIT_LOOP(blocking_is_reported, blockings);
 	UNIT(kept_from_working_is_not_blocking);
+	UNIT(forks_are_not_blocking);
 	UNIT(hooks_start_work);
 	UNIT(stop_before_run);
 	UNIT(signals_come_on_the_loop);

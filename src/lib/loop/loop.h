@@ -24,7 +24,8 @@ void loop_on_signal(struct loop *, int signo, void (*cb)(void *arg), void *arg);
 void loop_on_turn(struct loop *, void (*cb)(void *arg), void *arg);
 /*
  * From now on a turn that blocked for over 50 ms is logged with what took so long. It counts what the
- * loop's thread ran and waited for; not what it, or a thread it waited for, was kept from a processor.
+ * loop's thread ran and waited for; not what it, or a thread it waited for, was kept from a processor,
+ * nor a wait for a fork() of another thread. Of one loop in the process.
  */
 void loop_watch_turns(struct loop *);
 /* The longest turn since the last call, in milliseconds, counted like that. */

@@ -3,8 +3,12 @@
  * on purpose: for a disk, a lock, a sleep. It is not ours when the machine let
  * somebody else run instead of us (the kernel counts that per thread), nor
  * when it did so to another thread of this process that held what we waited
- * for. That is no rare thing: fork() holds the memory map and every lock of
- * malloc, and each gpg is a fork.
+ * for.
+ *
+ * Nor is a wait for a fork(): each gpg is one, made by GPGME on a worker, and
+ * while it lasts it holds the memory map and the locks of malloc. It copies
+ * what maps each shared library, and for that it waits for every other process
+ * that is just changing the same list, and not running.
  *
  * The loop's own count is read in each turn. Those of the other threads cost
  * more, so they are read once in SAMPLE_MS, and what they say excuses a wait,
@@ -12,6 +16,8 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -47,6 +53,13 @@ struct sibling {
 	bool is_listed;
 };
 
+/* Of the whole process: forks under way, since when there are some, how long there were some before. */
+static struct {
+	atomic_int n;
+	_Atomic int64_t since_ms, ms;
+	pthread_t loop;		/* its own would be its own doing */
+} forks;
+
 struct watchdog {
 	bool is_loud;
 	int fd;			/* of the loop's thread */
@@ -56,6 +69,7 @@ struct watchdog {
 	int64_t worst_ms;
 	int64_t begin_ms;	/* of this turn; 0: nothing has run yet */
 	struct spent begin;
+	int64_t begin_forks_ms;
 	struct sibling *siblings;
 	size_t n_siblings;
 	int64_t sampled_ms, listed_ms;
@@ -69,6 +83,34 @@ static struct spent spent_get(int fd)
 	if (fd >= 0 && pread(fd, text, sizeof(text) - 1, 0) > 0)
 		sscanf(text, "%lld %lld", &spent.ran, &spent.kept);
 	return spent;
+}
+
+/* ---- forks ---- */
+
+static void on_fork(void)
+{
+	if (!pthread_equal(pthread_self(), forks.loop) && atomic_fetch_add(&forks.n, 1) == 0)
+		atomic_store(&forks.since_ms, clock_mono_ms());
+}
+
+static void on_forked(void)
+{
+	int64_t since = atomic_load(&forks.since_ms);
+
+	if (!pthread_equal(pthread_self(), forks.loop) && atomic_fetch_sub(&forks.n, 1) == 1)
+		atomic_fetch_add(&forks.ms, clock_mono_ms() - since);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(on_fork, on_forked, NULL);
+}
+
+static int64_t forks_ms(void)
+{
+	int64_t ms = atomic_load(&forks.ms);
+
+	return atomic_load(&forks.n) > 0 ? ms + clock_mono_ms() - atomic_load(&forks.since_ms) : ms;
 }
 
 /* ---- the other threads ---- */
@@ -178,6 +220,10 @@ void watchdog_free(struct watchdog **dogp)
 
 void watchdog_set_loud(struct watchdog *dog)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	forks.loop = pthread_self();
+	pthread_once(&once, watch_forks);
 	dog->is_loud = true;
 }
 
@@ -200,6 +246,7 @@ void watchdog_begin(struct watchdog *dog, const char *what)
 		return;
 	dog->begin_ms = dog->what_ms;
 	dog->begin = spent_get(dog->fd);
+	dog->begin_forks_ms = forks_ms();
 	if (dog->is_loud)
 		sample(dog, dog->begin_ms);
 }
@@ -220,13 +267,15 @@ static int64_t judge(struct watchdog *dog, int64_t took)
 	if (ms <= BLOCKED_MS)
 		return ms;
 	int64_t waited = ms - ran > 0 ? ms - ran : 0;
-	int64_t excused = siblings_kept_ms(dog);
+	int64_t forking = forks_ms() - dog->begin_forks_ms;
+	int64_t others = siblings_kept_ms(dog);
 
-	ms -= excused < waited ? excused : waited;
+	ms -= forking + others < waited ? forking + others : waited;
 	if (ms > LOUD_MS && dog->is_loud)
-		log_warn("loop=blocked ms=%lld ran=%lld waited=%lld kept=%lld threads_kept=%lld took=%lld worst=\"%s\" worst_took=%lld",
-		    (long long)ms, (long long)ran, (long long)waited, (long long)kept, (long long)excused, (long long)took,
-		    dog->worst, (long long)dog->worst_ms);
+		log_warn("loop=blocked ms=%lld ran=%lld waited=%lld kept=%lld threads_kept=%lld forking=%lld took=%lld "
+		    "worst=\"%s\" worst_took=%lld",
+		    (long long)ms, (long long)ran, (long long)waited, (long long)kept, (long long)others, (long long)forking,
+		    (long long)took, dog->worst, (long long)dog->worst_ms);
 	return ms;
 }
 
