@@ -161,13 +161,16 @@ class Full(Flood):
         self.flood(full)
         self.assertNoTemporary()
         self.arrived()
+        began = len(self.alice.log())
         self.alice.restart(dht=True)
+        swept = re.findall(rb"store: place=.* swept=.*", self.alice.log()[began:])
+        self.assertEqual(swept, [], "files lay there without a row")
         self.assertEqual(len(self.alice.queue()), len(self.bob.uids()))
 
     def assertNoTemporary(self):
         def none():
-            return not [f for d, _, names in os.walk(os.path.join(self.alice.state, "spool")) for f in names if f.startswith("tmp.")]
-        until(none, "nothing half-kept lies in the spool")
+            return not [f for d, _, names in os.walk(self.alice.state) for f in names if f.startswith("tmp.")]
+        until(none, "nothing half-kept lies about")
 
 
 if __name__ == "__main__":

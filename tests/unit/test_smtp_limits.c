@@ -2,6 +2,9 @@
 #include "unit/smtp_host.h"
 #include "unit/unit.h"
 
+#include <glob.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -240,6 +243,54 @@ START_TEST(smtp_disk_full)
 }
 END_TEST
 
+static sem_t gate;
+
+static void wait_at_gate(void *arg)
+{
+	(void)arg;
+	sem_wait(&gate);
+}
+
+static void passed(void *arg)
+{
+	(void)arg;
+}
+
+/* The one file that is not temporary; waits until there is one. */
+static void drop_kept(void)
+{
+	char *pattern = mem_printf(p.ctx, "%s/[0-9a-f][0-9a-f]/*", p.dir);
+	glob_t found;
+
+	while (glob(pattern, 0, NULL, &found) != 0)
+		sched_yield();
+	ck_assert_uint_eq(found.gl_pathc, 1);
+	ck_assert_int_eq(unlink(found.gl_pathv[0]), 0);
+	globfree(&found);
+}
+
+/* The file is safe, and gone before its rows are made: as when another message with the same octets leaves. */
+START_TEST(smtp_file_taken_along)
+{
+	static const struct pool_job blocker = { wait_at_gate, passed, passed };
+	char *body = repeat("From: alice@home\r\n\r\n", 900000, "\r\n.\r\n");
+
+	sem_init(&gate, 0, 0);
+	for (int i = 0; i < 2; i++)
+		pool_submit(p.pool, POOL_SOON, &blocker, NULL);
+	PLAY("large", LOGIN, ENVELOPE, "C DATA", "S 354 ", body);
+	while (LIST_EMPTY(&p.smtp->anchor->jobs))
+		turn();
+	for (int i = 0; i < 2; i++)
+		sem_post(&gate);
+	drop_kept();		/* the loop stands still meanwhile */
+	PLAY("its end", "S 452 4.3.1", ENVELOPE, "C DATA", "S 354 ", body, "S 250 2.0.0");
+	ck_assert_uint_eq(log_take_warnings(), 1);
+	ck_assert_uint_eq(p.n_submitted, 1);
+	sem_destroy(&gate);
+}
+END_TEST
+
 START_TEST(smtp_no_spool)
 {
 	count_files(p.dir, true);
@@ -306,6 +357,7 @@ UNIT_SUITE("smtp limits")
 	UNIT(smtp_too_big);
 	UNIT(smtp_nul_in_command);
 	UNIT(smtp_disk_full);
+	UNIT(smtp_file_taken_along);
 	UNIT(smtp_no_spool);
 	UNIT(smtp_idle_connections);
 }

@@ -89,6 +89,48 @@ START_TEST(full_disk)
 }
 END_TEST
 
+static struct content spooled(const char *text)
+{
+	struct content c = { .place = PLACE_SPOOL, .size = strlen(text) };
+
+	unit_file(PLACE_SPOOL, text, c.digest);
+	store_content_add(st, &c);
+	store_place_new(st, PLACE_SPOOL, c.digest);
+	return c;
+}
+
+/* A file whose rows were undone goes while the disk is still full; one that has a row, too, stays. */
+START_TEST(full_disk_keeps_no_file)
+{
+	uint64_t content;
+	struct content kept = spooled("kept");
+
+	store_turn(st);
+	struct content lost = spooled("lost"), again = spooled("kept");
+	fill();
+	for (int i = 0; i < 600; i++)
+		add_one(&content);
+	store_turn(st);
+	ck_assert_uint_eq(log_take_warnings(), 1);
+	ck_assert_ptr_null(store_content_find(st, ctx, lost.id));
+	ck_assert_ptr_null(store_content_find(st, ctx, again.id));
+	ck_assert(store_waits(st));
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_SPOOL, lost.digest));
+	ck_assert(unit_there(PLACE_SPOOL, kept.digest));
+	ck_assert_int_eq(unlink(filler), 0);
+	/* What came to be is not touched by what fails later. */
+	fill();
+	for (int i = 0; i < 600; i++)
+		add_one(&content);
+	store_turn(st);
+	store_turn(st);
+	log_take_warnings();
+	ck_assert(unit_there(PLACE_SPOOL, kept.digest));
+	ck_assert_int_eq(unlink(filler), 0);
+}
+END_TEST
+
 /* A transaction too large for the cache spills to disk while it is written: SQLite may end it by itself. */
 START_TEST(full_in_the_middle)
 {
@@ -185,6 +227,7 @@ static int run(void)
 	tcase_add_checked_fixture(tcase, full_setup, full_teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, full_disk);
+	tcase_add_test(tcase, full_disk_keeps_no_file);
 	tcase_add_test(tcase, full_in_the_middle);
 	tcase_add_test(tcase, full_of_replicas);
 	tcase_add_test(tcase, full_at_start);

@@ -161,10 +161,12 @@ void courier_submit(struct courier *c, const struct courier_submission *sub, uin
 	};
 
 	memcpy(content.digest, sub->digest, sizeof(content.digest));
-	if (sub->octets.data != NULL)
+	if (sub->octets.data != NULL) {
 		store_content_add_small(c->parts.store, &content, sub->octets);
-	else
+	} else {
 		store_content_add(c->parts.store, &content);
+		store_place_new(c->parts.store, PLACE_SPOOL, content.digest);
+	}
 	l.content = content.id;
 	store_letter_add(c->parts.store, &l, NULL, 0);
 	size_t n = add_recipients(c, l.id, sub);

@@ -94,6 +94,9 @@ static void letter_sealed(struct courier *c, struct letter *l, const struct seal
 	l->has_head = s->sealed.has_head;
 	memcpy(l->head_hash, s->sealed.head_hash, sizeof(l->head_hash));
 	l->head_size = s->sealed.head_size;
+	store_place_new(c->parts.store, PLACE_OUTBOX, l->hash);
+	if (l->has_head)
+		store_place_new(c->parts.store, PLACE_OUTBOX, l->head_hash);
 	keep_structure(c, l, s);
 	show_in_outbox(c, l);
 	store_letter_save(c->parts.store, l);

@@ -2,7 +2,8 @@
  * The message files. A file is unlinked only after the commit that removed the
  * last row that names it, and only if no row has come meanwhile: what to drop
  * waits in a list, and each name is looked up once more before it goes. What a
- * crash leaves behind has no row and goes at the next start.
+ * crash leaves behind has no row and goes at the next start; what a commit that
+ * failed leaves, at once: on a full disk it would stand in its own way.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -166,12 +167,29 @@ static void gone_add(struct store *s, struct gone *g, const struct gone_file *fi
 	g->files[g->n++] = *file;
 }
 
-void place_drop(struct store *s, enum place place, const uint8_t digest[32])
+static void gone_note(struct store *s, struct gone *g, enum place place, const uint8_t digest[32])
 {
 	struct gone_file file = { .place = place };
 
 	memcpy(file.digest, digest, sizeof(file.digest));
-	gone_add(s, &s->deferred, &file);
+	gone_add(s, g, &file);
+}
+
+static void gone_move(struct store *s, struct gone *to, struct gone *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		gone_add(s, to, &from->files[i]);
+	from->n = 0;
+}
+
+void place_drop(struct store *s, enum place place, const uint8_t digest[32])
+{
+	gone_note(s, &s->deferred, place, digest);
+}
+
+void store_place_new(struct store *s, enum place place, const uint8_t digest[32])
+{
+	gone_note(s, &s->made, place, digest);
 }
 
 void store_place_sweep(struct store *s, enum place place, const uint8_t digest[32])
@@ -181,14 +199,14 @@ void store_place_sweep(struct store *s, enum place place, const uint8_t digest[3
 
 void place_committed(struct store *s)
 {
-	for (size_t i = 0; i < s->deferred.n; i++)
-		gone_add(s, &s->going, &s->deferred.files[i]);
-	s->deferred.n = 0;
+	gone_move(s, &s->going, &s->deferred);
+	s->made.n = 0;
 }
 
 void place_undone(struct store *s)
 {
 	s->deferred.n = 0;
+	gone_move(s, &s->going, &s->made);
 }
 
 /* Not inside a transaction: a row it has deleted may come back. */

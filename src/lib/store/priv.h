@@ -84,6 +84,7 @@ struct store {
 	struct err why;
 	struct waiters waiters;
 	struct gone deferred;		/* unlink after the commit */
+	struct gone made;		/* unlink when there is no commit */
 	struct gone going;		/* committed: unlink some each turn */
 
 	int64_t counters[N_COUNTERS];	/* the last one given out */

@@ -40,6 +40,9 @@ char *store_path(const struct store *, const void *ctx, enum place, const uint8_
 /* A file was made for rows that never came: it goes with the next commit, unless a row has it after all. */
 void store_place_sweep(struct store *, enum place, const uint8_t digest[32]);
 
+/* A file was just made for rows of this turn: should they be undone, it goes, unless another row has it. */
+void store_place_new(struct store *, enum place, const uint8_t digest[32]);
+
 /* Small durable values by name ("serial", "uidvalidity"). get: fallback when absent. */
 int64_t store_meta_get(struct store *, const char *name, int64_t fallback);
 void store_meta_set(struct store *, const char *name, int64_t);

@@ -232,11 +232,21 @@ static void refuse_full(struct smtp_session *s)
 	smtp_session_go_on(s, INPUT_COMMAND);
 }
 
+/* Another message with the same octets was done with meanwhile, and took the file along: to be sent again. */
+static void look_again(struct smtp_job *j)
+{
+	if (j->outcome == OK && access(j->path, F_OK) < 0) {
+		err_sys(&j->err, "%s", j->path);
+		j->outcome = RETRY;
+	}
+}
+
 static void done(void *arg)
 {
 	struct smtp_job *j = arg;
 	struct smtp_session *s = j->anchor->smtp ? find_ticket(j->anchor->smtp, j->ticket) : NULL;
 
+	look_again(j);
 	if (j->outcome != OK)
 		log_err("ticket=%" PRIu64 " %s", j->ticket, j->err.text);
 	if (!s || j->outcome != OK)
