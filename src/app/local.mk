@@ -16,6 +16,11 @@ src_app_courier_libcourier_a_SOURCES = \
 	src/app/courier/sent.c \
 	src/app/courier/state.h
 
+check_PROGRAMS += tests/unit/test_courier
+tests_unit_test_courier_SOURCES = tests/unit/test_courier.c tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_courier_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_courier_LDADD = src/app/courier/libcourier.a src/way/libway.a $(LIB_ALL) $(CHECK_LIBS)
+
 noinst_LIBRARIES += src/app/control/libcommands.a
 src_app_control_libcommands_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 src_app_control_libcommands_a_SOURCES = \

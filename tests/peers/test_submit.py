@@ -16,6 +16,7 @@ import unittest
 from peers import until, SLOW
 from scene import Scene, letter
 from test_clients import needs, run
+from test_hosts import MISSING, OnHosts
 
 
 class Door(Scene):
@@ -184,7 +185,48 @@ class Guests(Door):
         self.arrived()
 
 
-del Door    # has no tests of its own
+@unittest.skipIf(MISSING, MISSING)
+class Elsewhere(OnHosts):
+    """The user's mail client is on another machine."""
+
+    def dialogue(self, s):
+        """say(line) gives the whole answer."""
+        lines = s.makefile("rb")
+
+        def say(line):
+            if line:
+                s.sendall(line + b"\r\n")
+            answer = lines.readline()
+            while answer.split(b"\r\n")[-2][3:4] == b"-":
+                answer += lines.readline()
+            return answer
+        return say
+
+    def test_no_password_without_tls(self):
+        """Not offered and not taken, right as it is; the same connection takes it under TLS."""
+        self.make("alice", "bob")
+        self.alice.set_conf("smtp", "listen", '{"0.0.0.0:%d"}' % self.alice.smtp_port)
+        self.alice.start()
+        right = base64.b64encode(("\0%s\0%s" % (self.alice.user, self.alice.password)).encode())
+        with self.bob.connect(self.alice.outside, self.alice.smtp_port, 60 * SLOW) as raw:
+            say = self.dialogue(raw)
+            self.assertRegex(say(None), b"^220 ")
+            offers = say(b"EHLO x")
+            self.assertIn(b"250-STARTTLS\r\n", offers)
+            self.assertNotIn(b"AUTH", offers)
+            for line in (b"AUTH PLAIN " + right, b"AUTH PLAIN", b"AUTH LOGIN", b"AUTH SCRAM-SHA-256"):
+                self.assertRegex(say(line), b"^538 5.7.11 ")
+            self.assertRegex(say(b"MAIL FROM:<%s>" % self.alice.address.encode()), b"^530 5.7.0 ")
+            self.assertRegex(say(b"STARTTLS"), b"^220 ")
+            context = ssl.create_default_context(cafile=os.path.join(os.path.dirname(self.alice.config), "tls.crt"))
+            with context.wrap_socket(raw, server_hostname="localhost") as s:
+                say = self.dialogue(s)
+                self.assertRegex(say(b"EHLO x"), b"250-AUTH [^\r]*PLAIN")
+                self.assertRegex(say(b"AUTH PLAIN " + right), b"^235 ")
+        self.assertNotIn(right, self.alice.log())
+
+
+del Door, OnHosts    # have no tests of their own
 
 
 if __name__ == "__main__":
