@@ -135,9 +135,9 @@ static bool holders_answer(int fd, const char *request)
 	asked = holders_count(name, 1);
 	snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(name, "0123456789"), name);
 	if (strcmp(kind, "cutonce") == 0 || strcmp(kind, "lieonce") == 0)
-		memcpy(kind, asked > 1 ? "good" : kind[0] == 'c' ? "cut" : "lie", 5);
+		snprintf(kind, sizeof(kind), "%s", asked > 1 ? "good" : kind[0] == 'c' ? "cut" : "lie");
 	if (strcmp(kind, "dies") == 0 || strcmp(kind, "tires") == 0)
-		memcpy(kind, asked <= HOLDERS_SOME ? "good" : kind[0] == 'd' ? "dead" : "stall", 6);
+		snprintf(kind, sizeof(kind), "%s", asked <= HOLDERS_SOME ? "good" : kind[0] == 'd' ? "dead" : "stall");
 	if (strcmp(kind, "silent") == 0)
 		return holders_wait(fd);
 	if (strcmp(kind, "dead") == 0)
