@@ -207,15 +207,15 @@ static const struct {
 	    "C1 c FETCH 1:* (FLAGS) (CHANGEDSINCE 3)\nS1 * 3 FETCH (MODSEQ (4) FLAGS (\\Recent))\nS1 c OK %\n"
 	    "C2 d STORE 2 +FLAGS \\Seen\nS2 * 2 FETCH (FLAGS (\\Seen))\nS2 d OK %\n"
 	    "C1 e NOOP\nS1 * 2 FETCH (FLAGS (\\Seen \\Recent) MODSEQ (5))\nS1 e OK %\n"
-	    "C1 f STORE 1:3 (UNCHANGEDSINCE 4) +FLAGS.SILENT \\Flagged\nS1 * 1 FETCH (MODSEQ (6))\nS1 * 3 FETCH (MODSEQ (7))\nS1 f OK [MODIFIED 2] %\n"
-	    "C1 g UID STORE 2 (UNCHANGEDSINCE 5) FLAGS ()\nS1 * 2 FETCH (UID 2 FLAGS (\\Recent) MODSEQ (8))\nS1 g OK Store %\n"
-	    "C1 h STORE 1 (UNCHANGEDSINCE 0) FLAGS ()\nS1 h OK [MODIFIED 1] %\nC1 i SEARCH MODSEQ 7\nS1 * SEARCH 2 3 (MODSEQ 8)\nS1 i OK %\n"
+	    "C1 f STORE 1:3 (UNCHANGEDSINCE 4) +FLAGS.SILENT \\Flagged\nS1 * 1 FETCH (MODSEQ (6))\nS1 * 3 FETCH (MODSEQ (6))\nS1 f OK [MODIFIED 2] %\n"
+	    "C1 g UID STORE 2 (UNCHANGEDSINCE 5) FLAGS ()\nS1 * 2 FETCH (UID 2 FLAGS (\\Recent) MODSEQ (7))\nS1 g OK Store %\n"
+	    "C1 h STORE 1 (UNCHANGEDSINCE 0) FLAGS ()\nS1 h OK [MODIFIED 1] %\nC1 i SEARCH MODSEQ 7\nS1 * SEARCH 2 (MODSEQ 7)\nS1 i OK %\n"
 	    "C1 j SEARCH MODSEQ \"/flags/\\\\draft\" all 9\nS1 * SEARCH\nS1 j OK %\nC1 k FETCH 1 BODY[]<0.1>\n"
-	    "S1 * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent) MODSEQ (9) BODY[]<0> {1}\nS1 F)\nS1 k OK %\n"
+	    "S1 * 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent) MODSEQ (8) BODY[]<0> {1}\nS1 F)\nS1 k OK %\n"
 	    "H expunge INBOX 3\nC1 l STORE 3 (UNCHANGEDSINCE 99) FLAGS ()\nS1 l NO [MODIFIED 3] %\n"
 	    "C1 m STORE 1 (FOO 1) FLAGS ()\nS1 m BAD %\nC1 n FETCH 1 FLAGS (CHANGEDSINCE 0)\nS1 n BAD %\nC1 z NOOP\nS1 * 3 EXPUNGE\nS1 z OK %\nC1 o SELECT INBOX (FOO)\nS1 o BAD %\n"
 	    "C1 p SEARCH MODSEQ x\nS1 p BAD %\nC1 q STORE 1 (UNCHANGEDSINCE 9)\nS1 q BAD %\n"
-	    "C2 r FETCH 1 MODSEQ\nS2 * OK [HIGHESTMODSEQ 5] %\nS2 * 1 FETCH (MODSEQ (9))\nD2 r OK %\nC2 s STORE 1 FLAGS ()\nS2 * 1 FETCH (FLAGS () MODSEQ (11))\nS2 s OK %\n" },
+	    "C2 r FETCH 1 MODSEQ\nS2 * OK [HIGHESTMODSEQ 5] %\nS2 * 1 FETCH (MODSEQ (8))\nD2 r OK %\nC2 s STORE 1 FLAGS ()\nS2 * 1 FETCH (FLAGS () MODSEQ (10))\nS2 s OK %\n" },
 	{ "sort and thread",
 	    "L1 INBOX\n"
 	    "C1 m0 APPEND INBOX \"20-Mar-1994 10:00:00 +0000\" {75+}\nC1 Subject: b\nC1 From: zoe@example.org\nC1 Date: Wed, 2 Feb 1994 10:00:00 +0000\nC1 \nC1 \nD1 m0 OK %\n"

@@ -167,7 +167,8 @@ START_TEST(migrated)
 	uint64_t before = box->modseq;
 	store_close(&st);
 	ck_assert_int_eq(sqlite3_open(mem_printf(ctx, "%s/state.db", unit_dir), &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE expunged; DROP TABLE subscription; PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE expunged; DROP TABLE subscription; DROP TABLE journal; DROP TABLE flags;"
+	    "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	unit_open();
 	box = store_mailbox_find(st, "INBOX");

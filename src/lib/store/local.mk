@@ -7,7 +7,9 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/content.h \
 	src/lib/store/db.c \
 	src/lib/store/expunged.c \
+	src/lib/store/fold.c \
 	src/lib/store/ids.c \
+	src/lib/store/journal.c \
 	src/lib/store/keyword.c \
 	src/lib/store/letter.c \
 	src/lib/store/letter.h \
@@ -33,6 +35,7 @@ EXTRA_DIST += src/lib/store/README
 STORE_TESTS = \
 	tests/unit/test_store_expunged \
 	tests/unit/test_store_full \
+	tests/unit/test_store_journal \
 	tests/unit/test_store_letter \
 	tests/unit/test_store_mailbox \
 	tests/unit/test_store_notice \
@@ -45,6 +48,9 @@ tests_unit_test_store_expunged_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_full_SOURCES = tests/unit/test_store_full.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_full_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_full_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_journal_SOURCES = tests/unit/test_store_journal.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_journal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_store_journal_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_letter_SOURCES = tests/unit/test_store_letter.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_letter_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_letter_LDADD = $(LIB_STORE) $(CHECK_LIBS)

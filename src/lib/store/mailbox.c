@@ -1,6 +1,7 @@
 /*
- * Mailboxes. All of them are in RAM from the start, found by id and by name;
- * their messages are loaded when somebody first asks. UIDVALIDITY comes from a
+ * Mailboxes. All of them are in RAM from the start, found by id and by name,
+ * with their messages; those of one that could not be read again after an
+ * undone transaction are loaded when somebody asks. UIDVALIDITY comes from a
  * counter of its own, so a name made again never has an old one. After an
  * undone transaction the rows tell what there is, and mailboxes that are still
  * there keep their address.
@@ -62,6 +63,7 @@ static void forget(struct store *s, struct box *box)
 	HASH_DELETE(hh_name, s->by_name, box);	/* NOLINT(clang-analyzer-core.NullDereference): uthash's */
 	if (box->dirty)
 		LIST_REMOVE(box, dirty_link);
+	fold_stop(box);
 	talloc_free(box);
 }
 
@@ -161,6 +163,8 @@ static bool read_rows(struct store *s)
 
 enum outcome mailbox_start(struct store *s, struct err *e)
 {
+	struct box *box, *next;
+
 	if (read_rows(s)) {
 		for (enum standard i = 0; i < N_STANDARD; i++) {
 			if (!s->standard[i])
@@ -173,6 +177,9 @@ enum outcome mailbox_start(struct store *s, struct err *e)
 				mailbox_committed(s);
 		}
 	}
+	/* All of them now: nobody waits yet. */
+	HASH_ITER(hh_id, s->by_id, box, next)
+		message_load(s, box);
 	if (!s->poisoned)
 		return OK;
 	err_set(e, "read mailboxes: %s", s->why.text);
@@ -327,6 +334,7 @@ enum outcome store_mailbox_delete(struct store *s, const char *name, struct err 
 	if (box->pub.subscribed)
 		subscription_keep(s, box->pub.name);
 	db_write(s, "DELETE FROM expunged WHERE mailbox = ?", ARGS(I(id)));
+	journal_forget(s, box);
 	db_write(s, "DELETE FROM mailbox WHERE id = ?", ARGS(I(id)));
 	forget(s, box);
 	watch_mailbox_gone(s, id);

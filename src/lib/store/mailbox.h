@@ -3,7 +3,7 @@
 /*
  * Mailboxes and the messages in them. UIDs, flags and mod-sequences live in
  * RAM as arrays (this daemon is the only writer) and in state.db; the arrays
- * are loaded when a mailbox is first used. A mailbox and its array stay valid
+ * are loaded at the start. A mailbox and its array stay valid
  * until the next call that adds or expunges; keep ids and UIDs across waits.
  * Loop thread.
  */
@@ -65,13 +65,28 @@ const struct message *store_message_add(struct store *, struct mailbox *, uint64
     uint64_t keywords, int64_t internal_ms);
 /* Binary search; NULL when there is none. */
 const struct message *store_message_find(const struct mailbox *, uint32_t uid);
+/* The same for who goes through them: *at is where the last one was, and is moved to this one. */
+const struct message *store_message_near(const struct mailbox *, uint32_t uid, size_t *at);
 /* Index of the first message with this uid or a higher one; n_messages when none. */
 size_t store_message_index(const struct mailbox *, uint32_t uid);
 /* Mailbox and uid of a message id; false when it went. */
 bool store_message_locate(struct store *, uint64_t id, struct mailbox **box_out, uint32_t *uid_out);
 /* All messages (ids, below ctx) that show this content. */
 uint64_t *store_message_of_content(struct store *, const void *ctx, uint64_t content, size_t *n_out);
-/* New flags and keywords; modseq grows when something changed. */
+/*
+ * One change of any number of messages of a mailbox: begin, each of them once,
+ * ascending by index, then end. What changes gets one mod-sequence, and is one
+ * record on disk. Nothing else is written in between.
+ */
+struct flag_change {
+	uint32_t clear, set;		/* cleared first; FLAG_RECENT stays as it is */
+	uint64_t clear_keywords, set_keywords;
+};
+struct changing;
+struct changing *store_change_begin(struct store *, struct mailbox *, const struct flag_change *);
+bool store_change_one(struct store *, struct changing *, size_t index);	/* true: that made a difference */
+void store_change_end(struct store *, struct changing **);
+/* The same for one message, to just these flags and keywords. */
 void store_message_set_flags(struct store *, struct mailbox *, uint32_t uid, uint32_t flags, uint64_t keywords);
 /* Set and clear keywords of every message that shows this content. */
 void store_content_set_keywords(struct store *, uint64_t content, uint64_t set, uint64_t clear);
@@ -92,12 +107,12 @@ const char *store_keyword_name(struct store *, unsigned bit_index);	/* NULL: unu
 
 /*
  * Who wants to know. Called on the loop, after RAM changed, before the commit,
- * for every change by anybody. expunged: content tells whose last message in
+ * for every change by anybody. changed: flags of some messages. expunged: content tells whose last message in
  * any mailbox that was (last). undone: a commit failed, arrays were reloaded.
  */
 struct store_watcher {
 	void (*added)(void *arg, struct mailbox *, const struct message *);
-	void (*changed)(void *arg, struct mailbox *, const struct message *);
+	void (*changed)(void *arg, struct mailbox *);
 	void (*expunged)(void *arg, struct mailbox *, const struct message *was, bool last);
 	void (*mailbox_gone)(void *arg, uint64_t mailbox);
 	void (*undone)(void *arg);

@@ -1,12 +1,11 @@
 /*
- * Messages of a mailbox: an array in RAM ordered by uid, and rows. Every change
- * goes to both at once and marks the mailbox; when the commit fails, marked
+ * Messages of a mailbox: an array in RAM ordered by uid, and rows, which say
+ * what a message was filed with (journal.c has what became of its flags). Every
+ * change goes to both at once and marks the mailbox; when the commit fails, marked
  * arrays are read again. uidnext and modseq never go back: what a client may
  * have seen is not given out a second time.
  */
 #include "lib/store/priv.h"
-
-enum { FLAGS_STORED = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
 
 static void count(struct box *box, const struct message *m, int sign)
 {
@@ -16,36 +15,68 @@ static void count(struct box *box, const struct message *m, int sign)
 		box->pub.n_recent += (size_t)sign;
 }
 
-static struct message *push(struct box *box, const struct message *m)
+/* Of a mailbox just read. */
+static void count_all(struct box *box)
+{
+	box->pub.n_unseen = box->pub.n_recent = 0;
+	for (size_t i = 0; i < box->pub.n_messages; i++)
+		count(box, &box->pub.messages[i], 1);
+}
+
+static void push(struct box *box, const struct message *m)
 {
 	struct mailbox *pub = &box->pub;
 
-	if (pub->n_messages == box->size) {
-		box->size *= 2;
-		pub->messages = mem_resize(box, pub->messages, struct message, box->size);
+	if (box->gap + pub->n_messages == box->size) {
+		struct message *all = pub->messages - box->gap;
+
+		memmove(all, pub->messages, pub->n_messages * sizeof(*all));
+		if (pub->n_messages > box->size / 2)
+			all = mem_resize(box, all, struct message, box->size *= 2);
+		pub->messages = all;
+		box->gap = 0;
 	}
-	pub->messages[pub->n_messages] = *m;
-	count(box, m, 1);
-	return &pub->messages[pub->n_messages++];
+	pub->messages[pub->n_messages++] = *m;
+}
+
+/* Moves the shorter side: emptying a mailbox from either end moves nothing. */
+static void pull(struct box *box, size_t i)
+{
+	struct mailbox *pub = &box->pub;
+	struct message *all = pub->messages;
+
+	pub->n_messages--;
+	if (i > pub->n_messages / 2) {
+		memmove(&all[i], &all[i + 1], (pub->n_messages - i) * sizeof(*all));
+		return;
+	}
+	memmove(all + 1, all, i * sizeof(*all));
+	pub->messages++;
+	box->gap++;
+}
+
+static void start_array(struct box *box)
+{
+	box->size = 4;
+	box->gap = 0;
+	box->pub.messages = mem_array(box, struct message, box->size);
 }
 
 void message_unload(struct box *box)
 {
-	TALLOC_FREE(box->pub.messages);
-	box->pub.n_messages = box->pub.n_unseen = box->pub.n_recent = box->size = 0;
+	fold_stop(box);
+	if (box->pub.messages)
+		talloc_free(box->pub.messages - box->gap);
+	box->pub.messages = NULL;
+	box->pub.n_messages = box->pub.n_unseen = box->pub.n_recent = box->size = box->gap = 0;
 	box->loaded = false;
 }
 
-bool message_load(struct store *s, struct box *box)
+static void read_messages(struct store *s, struct box *box)
 {
-	if (box->loaded)
-		return true;
-	message_unload(box);
-	box->size = 4;
-	box->pub.messages = mem_array(box, struct message, box->size);
-	s->read_failed = false;
 	sqlite3_stmt *q = db_read(s, "SELECT id, content, size, keywords, modseq, internal_ms, uid, flags FROM message"
 	    " WHERE mailbox = ? ORDER BY uid", ARGS(I(box->pub.id)));
+
 	while (db_next(s, q)) {
 		struct message m = {
 			.id = (uint64_t)col_int(q, 0), .content = (uint64_t)col_int(q, 1), .size = (uint64_t)col_int(q, 2),
@@ -54,6 +85,19 @@ bool message_load(struct store *s, struct box *box)
 		};
 		push(box, &m);
 	}
+}
+
+bool message_load(struct store *s, struct box *box)
+{
+	if (box->loaded)
+		return true;
+	message_unload(box);
+	start_array(box);
+	s->read_failed = false;
+	read_messages(s, box);
+	fold_read(s, box);
+	journal_replay(s, box);
+	count_all(box);
 	if (s->read_failed) {
 		message_unload(box);
 		return false;
@@ -65,11 +109,12 @@ bool message_load(struct store *s, struct box *box)
 /* From the rows again; \Recent, which has none, is kept. */
 void message_reload(struct store *s, struct box *box)
 {
-	struct message *old = talloc_steal(s, box->pub.messages);
-	size_t n_old = box->pub.n_messages, i = 0;
+	struct message *old = box->pub.messages;
+	size_t n_old = box->pub.n_messages, gap = box->gap, i = 0;
 
 	if (!box->loaded)
 		return;
+	talloc_steal(s, old - gap);
 	box->pub.messages = NULL;
 	message_unload(box);
 	if (message_load(s, box)) {
@@ -82,7 +127,7 @@ void message_reload(struct store *s, struct box *box)
 			box->pub.n_recent++;
 		}
 	}
-	talloc_free(old);
+	talloc_free(old - gap);
 }
 
 size_t store_message_index(const struct mailbox *box, uint32_t uid)
@@ -107,6 +152,21 @@ const struct message *store_message_find(const struct mailbox *box, uint32_t uid
 	return i < box->n_messages && box->messages[i].uid == uid ? &box->messages[i] : NULL;
 }
 
+const struct message *store_message_near(const struct mailbox *box, uint32_t uid, size_t *at)
+{
+	const struct message *all = box->messages;
+	size_t i = *at;
+
+	if (i + 1 < box->n_messages && all[i + 1].uid == uid)
+		i++;
+	else if (i >= box->n_messages || all[i].uid != uid)
+		i = store_message_index(box, uid);
+	if (i == box->n_messages || all[i].uid != uid)
+		return NULL;
+	*at = i;
+	return &all[i];
+}
+
 const struct message *store_message_add(struct store *s, struct mailbox *pub, uint64_t content, uint32_t flags,
     uint64_t keywords, int64_t internal_ms)
 {
@@ -126,8 +186,9 @@ const struct message *store_message_add(struct store *s, struct mailbox *pub, ui
 		m.size = (uint64_t)size;
 	mailbox_touch(s, box);
 	if (box->size == 0)
-		box->pub.messages = mem_array(box, struct message, box->size = 4);
+		start_array(box);
 	push(box, &m);
+	count(box, &m, 1);
 	db_write(s, "INSERT INTO message(mailbox, uid, id, content, size, flags, keywords, modseq, internal_ms)"
 	    " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", ARGS(I(pub->id), I(m.uid), I(m.id), I(content), I(m.size),
 	    I(m.flags & FLAGS_STORED), I(keywords), I(m.modseq), I(internal_ms)));
@@ -153,28 +214,6 @@ uint64_t *store_message_of_content(struct store *s, const void *ctx, uint64_t co
 	return db_get_ids(s, ctx, "SELECT id FROM message WHERE content = ? ORDER BY id", ARGS(I(content)), n_out);
 }
 
-void store_message_set_flags(struct store *s, struct mailbox *pub, uint32_t uid, uint32_t flags, uint64_t keywords)
-{
-	struct box *box = box_of(pub);
-	size_t i = store_message_index(pub, uid);
-
-	if (i == pub->n_messages || pub->messages[i].uid != uid)
-		return;
-	struct message *m = &pub->messages[i];
-	flags = (flags & FLAGS_STORED) | (m->flags & FLAG_RECENT);
-	if (flags == m->flags && keywords == m->keywords)
-		return;
-	count(box, m, -1);
-	m->flags = flags;
-	m->keywords = keywords;
-	m->modseq = ++pub->modseq;
-	count(box, m, 1);
-	mailbox_touch(s, box);
-	db_write(s, "UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid = ?",
-	    ARGS(I(flags & FLAGS_STORED), I(keywords), I(m->modseq), I(pub->id), I(uid)));
-	watch_changed(s, box, m);
-}
-
 void store_content_set_keywords(struct store *s, uint64_t content, uint64_t set, uint64_t clear)
 {
 	size_t n;
@@ -197,12 +236,12 @@ static void expunge(struct store *s, struct box *box, size_t i)
 	struct message was = pub->messages[i];
 
 	count(box, &was, -1);
-	pub->n_messages--;
-	memmove(&pub->messages[i], &pub->messages[i + 1], (pub->n_messages - i) * sizeof(was));
+	pull(box, i);
 	pub->modseq++;
 	expunged_note(s, box, was.uid);
 	mailbox_touch(s, box);
 	db_write(s, "DELETE FROM message WHERE mailbox = ? AND uid = ?", ARGS(I(pub->id), I(was.uid)));
+	fold_expunged(s, box, was.uid);
 	watch_expunged(s, box, &was, !db_has(s, "SELECT 1 FROM message WHERE content = ?", ARGS(I(was.content))));
 	store_content_sweep(s, was.content);
 }
@@ -228,9 +267,10 @@ void message_expunge_all(struct store *s, struct box *box)
 void message_move_all(struct store *s, struct box *from, struct box *to)
 {
 	size_t n = from->pub.n_messages;
-	struct message *all = mem_dup(s, from->pub.messages, n * sizeof(*all) + 1);
+	struct message *all = mem_array(s, struct message, n + 1);
 
 	assert(from->loaded && to->loaded && to->pub.n_messages == 0);
+	memcpy(all, from->pub.messages, n * sizeof(*all));
 	mailbox_touch(s, from);
 	mailbox_touch(s, to);
 	to->pub.uidnext = from->pub.uidnext;
@@ -247,8 +287,11 @@ void message_move_all(struct store *s, struct box *from, struct box *to)
 	for (size_t i = 0; i < n; i++) {
 		all[i].modseq = to->pub.modseq;
 		push(to, &all[i]);
+		count(to, &all[i], 1);
 		watch_added(s, to, &all[i]);
 	}
+	journal_forget(s, from);
+	fold_all(s, to);
 	talloc_free(all);
 }
 

@@ -59,6 +59,13 @@ struct box {
 	LIST_ENTRY(box) dirty_link;
 	struct expunged_run run;	/* no row yet */
 	int64_t n_runs;			/* rows of expunged; -1: not counted */
+	size_t gap;			/* unused ones before pub.messages */
+	uint64_t journal_cost;		/* of reading its journal again, in messages */
+	uint64_t folded;		/* changes up to here are in pages, later ones in the journal */
+	bool folding;
+	uint64_t fold_upto;
+	uint32_t fold_uid;		/* from here on pages are to be looked at */
+	LIST_ENTRY(box) fold_link;
 	bool seen;			/* scratch of the reload */
 	UT_hash_handle hh_id, hh_name;
 };
@@ -91,7 +98,7 @@ struct store {
 	bool counter_dirty[N_COUNTERS];
 
 	struct box *by_id, *by_name;
-	LIST_HEAD(, box) dirty;
+	LIST_HEAD(, box) dirty, folding;
 	struct box *standard[N_STANDARD];
 	char *keywords[LIMIT_KEYWORDS];
 
@@ -185,6 +192,23 @@ void message_expunge_all(struct store *, struct box *);
 void message_move_all(struct store *, struct box *from, struct box *to);
 void keyword_load(struct store *);
 
+enum { FLAGS_STORED = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
+
+/* journal.c */
+void journal_replay(struct store *, struct box *);
+void journal_cost(struct store *, struct box *, uint64_t n_messages);
+void journal_forget(struct store *, struct box *);	/* and pages: the mailbox is empty, or goes */
+bool journal_check(struct bytes uids);		/* can it be read? */
+
+/* fold.c */
+void fold_begin(struct store *, struct box *);
+void fold_stop(struct box *);
+void fold_step(struct store *, struct box *);	/* some pages */
+void fold_all(struct store *, struct box *);	/* every page now */
+void fold_read(struct store *, struct box *);	/* pages into the array */
+void fold_expunged(struct store *, struct box *, uint32_t uid);
+bool fold_check(uint32_t page, struct bytes octets);
+
 /* subscription.c */
 void subscription_keep(struct store *, const char *name);
 
@@ -192,6 +216,33 @@ void subscription_keep(struct store *, const char *name);
 void expunged_note(struct store *, struct box *, uint32_t uid);	/* with the mailbox's mod-sequence as of now */
 void expunged_write(struct store *, struct box *);
 void expunged_undone(struct box *);
+
+/* Seven bits an octet, lowest first, the upper bit: more follows. */
+enum { VARINT_MAX = 10 };
+
+static inline size_t varint_put(uint8_t *to, uint64_t value)
+{
+	size_t n = 0;
+
+	for (; value >= 0x80; value >>= 7)
+		to[n++] = (uint8_t)(value | 0x80);
+	to[n++] = (uint8_t)value;
+	return n;
+}
+
+static inline bool varint_get(struct bytes *from, uint64_t *out)
+{
+	*out = 0;
+	for (unsigned shift = 0; shift < 64 && from->len > 0; shift += 7) {
+		uint8_t octet = *from->data++;
+
+		from->len--;
+		*out |= (uint64_t)(octet & 0x7f) << shift;
+		if (!(octet & 0x80))
+			return true;
+	}
+	return false;
+}
 
 static inline struct box *box_of(struct mailbox *box)
 {
@@ -205,7 +256,7 @@ char *name_parent(const void *ctx, const char *name);
 
 /* watch.c */
 void watch_added(struct store *, struct box *, const struct message *);
-void watch_changed(struct store *, struct box *, const struct message *);
+void watch_changed(struct store *, struct box *);
 void watch_expunged(struct store *, struct box *, const struct message *, bool last);
 void watch_mailbox_gone(struct store *, uint64_t id);
 void watch_undone(struct store *);

@@ -130,6 +130,12 @@ static const char *const migrations[] = {
 	"CREATE TABLE own_list(id INTEGER PRIMARY KEY, token BLOB NOT NULL, members_hash BLOB NOT NULL, made_of BLOB NOT NULL,"
 	" serial INTEGER NOT NULL, issued_s INTEGER NOT NULL, octets BLOB, greeting BLOB);"
 	"CREATE TABLE holder(hash BLOB NOT NULL, member TEXT NOT NULL, PRIMARY KEY(hash, member)) WITHOUT ROWID;",
+
+	/* 7: changes of flags as records, and the pages they are folded into; a message's row is what it was filed with */
+	"CREATE TABLE journal(mailbox INTEGER, modseq INTEGER, clear_flags INTEGER NOT NULL, set_flags INTEGER NOT NULL,"
+	" clear_keywords INTEGER NOT NULL, set_keywords INTEGER NOT NULL, uids BLOB NOT NULL,"
+	" PRIMARY KEY(mailbox, modseq)) WITHOUT ROWID;"
+	"CREATE TABLE flags(mailbox INTEGER, page INTEGER, octets BLOB NOT NULL, PRIMARY KEY(mailbox, page)) WITHOUT ROWID;",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };

@@ -119,6 +119,7 @@ struct store *store_open(const char *dir, struct err *e)
 	s->rcpt_asked_ms = s->notice_asked_ms = INT64_MIN;
 	STAILQ_INIT(&s->waiters);
 	LIST_INIT(&s->dirty);
+	LIST_INIT(&s->folding);
 	TAILQ_INIT(&s->watchers);
 	if (start(s, e) != OK) {
 		teardown(s);
@@ -185,7 +186,7 @@ static bool to_commit(const struct store *s)
 
 bool store_waits(const struct store *s)
 {
-	return to_commit(s) || s->going.n > 0;
+	return to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding);
 }
 
 static bool turn_once(struct store *s, size_t max_unlinks)
@@ -200,6 +201,24 @@ static bool turn_once(struct store *s, size_t max_unlinks)
 	return durable;
 }
 
+/* In a transaction of its own: when it fails, nothing that anybody was told is undone. */
+static void fold(struct store *s)
+{
+	struct box *box = LIST_FIRST(&s->folding);
+
+	if (!box || to_commit(s))
+		return;
+	uint64_t folded = box->folded;
+
+	fold_step(s, box);
+	if (db_commit(s))
+		return;
+	log_warn("store: mailbox=%llu journal=not folded: %s", (unsigned long long)box->pub.id, s->why.text);
+	db_rollback(s);
+	box->folded = folded;
+	fold_stop(box);
+}
+
 void store_turn(struct store *s)
 {
 	assert(!s->turning);
@@ -209,6 +228,7 @@ void store_turn(struct store *s)
 	int rounds = 0;
 	while (turn_once(s, MAX_UNLINKS) && to_commit(s) && ++rounds < MAX_ROUNDS)
 		;
+	fold(s);
 	s->turning = false;
 }
 
@@ -219,7 +239,7 @@ void store_close(struct store **sp)
 	if (!s)
 		return;
 	*sp = NULL;
-	for (int rounds = 0; store_waits(s) && rounds < MAX_ROUNDS; rounds++) {
+	for (int rounds = 0; (to_commit(s) || s->going.n > 0) && rounds < MAX_ROUNDS; rounds++) {
 		if (!turn_once(s, SIZE_MAX))
 			break;
 	}

@@ -57,11 +57,9 @@ void watch_added(struct store *s, struct box *box, const struct message *m)
 	EACH(s, added, &box->pub, &copy);
 }
 
-void watch_changed(struct store *s, struct box *box, const struct message *m)
+void watch_changed(struct store *s, struct box *box)
 {
-	struct message copy = *m;
-
-	EACH(s, changed, &box->pub, &copy);
+	EACH(s, changed, &box->pub);
 }
 
 void watch_expunged(struct store *s, struct box *box, const struct message *was, bool last)

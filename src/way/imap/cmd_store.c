@@ -1,4 +1,7 @@
-/* STORE: flags of many messages, in slices; each change is told to others at once, to this client as it asked. */
+/*
+ * STORE: flags of many messages, in slices; what changes in a slice is one change of the store, told to others at once, to
+ * this client as it asked.
+ */
 #include <string.h>
 #include <strings.h>
 
@@ -7,12 +10,15 @@
 #include "way/imap/flags.h"
 #include "way/imap/session.h"
 
+enum { LOOKS = 64 };		/* messages between two looks at the clock */
+
 enum how { HOW_SET, HOW_ADD, HOW_REMOVE };
 
 struct change {
 	struct imap_walk walk;
 	enum how how;
 	bool silent, has_gone;
+	size_t at;			/* of the last message, in the mailbox */
 	bool conditional;		/* UNCHANGEDSINCE (RFC 7162 section 3.1.3) */
 	uint64_t since;
 	uint32_t *modified;		/* numbers or UIDs that it kept from changing */
@@ -39,38 +45,26 @@ static void tell_modseq(struct imap_session *s, size_t index, const struct messa
 	imap_send(s, "MODSEQ (%llu))", (unsigned long long)m->modseq);
 }
 
-static void change_one(struct imap_session *s, const struct change *x, struct mailbox *box, size_t index)
+/* SET leaves the daemon's keywords as they are. */
+static struct flag_change change_of(const struct change *x)
 {
-	const struct message *m = store_message_find(box, s->view->uids[index]);
-	uint32_t flags = m->flags & ~(uint32_t)FLAG_RECENT;
-	uint64_t keywords = m->keywords;
+	const struct imap_flags *f = &x->flags;
 
 	switch (x->how) {
 	case HOW_SET:
-		flags = x->flags.flags;
-		keywords = (m->keywords & x->ours) | x->flags.keywords;
-		break;
+		return (struct flag_change){ .clear = ~UINT32_C(0), .set = f->flags, .clear_keywords = ~x->ours,
+			.set_keywords = f->keywords };
 	case HOW_ADD:
-		flags |= x->flags.flags;
-		keywords |= x->flags.keywords;
-		break;
+		return (struct flag_change){ .set = f->flags, .set_keywords = f->keywords };
 	case HOW_REMOVE:
-		flags &= ~x->flags.flags;
-		keywords &= ~x->flags.keywords;
 		break;
 	}
-	flags |= m->flags & FLAG_RECENT;
-	if (flags != m->flags || keywords != m->keywords)
-		store_message_set_flags(s->imap->store, box, m->uid, flags, keywords);
-	if (!x->silent)
-		imap_tell_flags(s, index, store_message_find(box, s->view->uids[index]), s->cmd->verb->flags & BY_UID);
-	else if (s->enabled & ENABLED_CONDSTORE)
-		tell_modseq(s, index, store_message_find(box, s->view->uids[index]));
+	return (struct flag_change){ .clear = f->flags, .clear_keywords = f->keywords };
 }
 
-static void do_message(struct imap_session *s, struct change *x, struct mailbox *box, size_t index)
+static void do_message(struct imap_session *s, struct change *x, struct mailbox *box, struct changing *changing, size_t index)
 {
-	const struct message *m = store_message_find(box, s->view->uids[index]);
+	const struct message *m = store_message_near(box, s->view->uids[index], &x->at);
 
 	if (!m) {
 		x->has_gone = true;
@@ -79,7 +73,11 @@ static void do_message(struct imap_session *s, struct change *x, struct mailbox 
 	} else if (x->conditional && m->modseq > x->since) {
 		refuse_one(s, x, index);
 	} else {
-		change_one(s, x, box, index);
+		store_change_one(s->imap->store, changing, x->at);
+		if (!x->silent)
+			imap_tell_flags(s, index, m, s->cmd->verb->flags & BY_UID);
+		else if (s->enabled & ENABLED_CONDSTORE)
+			tell_modseq(s, index, m);
 	}
 }
 
@@ -102,16 +100,21 @@ static void go_on(struct imap_session *s)
 	int64_t started = clock_mono_ms();
 	struct mailbox *box = imap_box(s);
 	bool over = false;
-	size_t i;
+	size_t i, n = 0;
 
 	/* What others changed is told first: afterwards all up to now counts as told. */
 	if (s->view->has_changed)
 		imap_tell(s, false, s->cmd->verb->flags & BY_UID);
-	s->imap->quiet = s->id;
+	const struct flag_change what = change_of(x);
+	struct changing *changing = store_change_begin(s->imap->store, box, &what);
+
 	while (!over && imap_walk_next(&x->walk, &i)) {
-		do_message(s, x, box, i);
-		over = imap_is_slice_over(s, started);
+		do_message(s, x, box, changing, i);
+		if (++n % LOOKS == 0)
+			over = imap_is_slice_over(s, started);
 	}
+	s->imap->quiet = s->id;
+	store_change_end(s->imap->store, &changing);
 	s->imap->quiet = 0;
 	s->view->modseq = box->modseq;
 	if (over)

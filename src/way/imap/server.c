@@ -86,12 +86,11 @@ static void on_added(void *arg, struct mailbox *box, const struct message *m)
 	}
 }
 
-static void on_changed(void *arg, struct mailbox *box, const struct message *m)
+static void on_changed(void *arg, struct mailbox *box)
 {
 	struct imap *imap = (struct imap *)arg;
 	struct imap_session *s;
 
-	(void)m;
 	EACH_IN(s, imap, box) {
 		if (s->id == imap->quiet)
 			continue;
