@@ -148,10 +148,11 @@ char *header_mailbox(const void *ctx, const char *value, size_t *n_out)
 	return out;
 }
 
+/* A letter in both cases differs in one bit: most names are not even looked at. */
 static bool is_one_of(struct bytes name, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (header_is(name, names[i]))
+		if (((name.data[0] ^ (uint8_t)names[i][0]) & 0xdf) == 0 && header_is(name, names[i]))
 			return true;
 	return false;
 }

@@ -8,6 +8,8 @@
  * The file of a small content is a copy for readers while its octets are a
  * row: not synced, gone after a restart, made again when it is asked for.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "lib/base/files.h"
@@ -102,6 +104,42 @@ struct content *store_content_find(struct store *s, const void *ctx, uint64_t id
 	return c;
 }
 
+static bool peek_row(struct store *s, struct content *c)
+{
+	sqlite3_stmt *q = db_walk(s, WALK_CONTENT,
+	    "SELECT id, digest, size, place, envelope, body, bodystructure FROM content WHERE id >= ? ORDER BY id", c->id);
+
+	if (!q)
+		return false;
+	col_raw(q, 1, c->digest, sizeof(c->digest));
+	c->size = (uint64_t)col_int(q, 2);
+	c->place = (enum place)col_int(q, 3);
+	c->envelope = (const char *)sqlite3_column_text(q, 4);
+	c->body = (const char *)sqlite3_column_text(q, 5);
+	c->bodystructure = (const char *)sqlite3_column_text(q, 6);
+	return true;
+}
+
+static bool peek_skeleton(struct store *s, struct content *c)
+{
+	sqlite3_stmt *q = db_walk(s, WALK_SKELETON, "SELECT id, parts, octets FROM skeleton WHERE id >= ? ORDER BY id", c->id);
+
+	if (!q)
+		return false;
+	c->parts = (const char *)sqlite3_column_text(q, 1);
+	c->skeleton = bytes_of(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
+	return true;
+}
+
+bool store_content_peek(struct store *s, uint64_t id, unsigned what, struct content *out)
+{
+	*out = (struct content){ .id = id };
+	if (what & PEEK_ROW && !peek_row(s, out))
+		return false;
+	/* One that was not scanned yet has none. */
+	return !(what & PEEK_SKELETON) || peek_skeleton(s, out) || what & PEEK_ROW;
+}
+
 void store_content_set_structure(struct store *s, const struct content *c)
 {
 	db_write(s, "UPDATE content SET envelope = ?, body = ?, bodystructure = ? WHERE id = ?",
@@ -156,6 +194,25 @@ char *store_content_path(struct store *s, const void *ctx, uint64_t id)
 	if (access(path, F_OK) < 0)
 		copy_small(s, id, place, path);
 	return path;
+}
+
+int store_content_open(struct store *s, const struct content *c)
+{
+	if (c->place == PLACE_NONE) {
+		errno = ENOENT;
+		return -1;
+	}
+	char *path = store_path(s, NULL, c->place, c->digest);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT) {
+		copy_small(s, c->id, c->place, path);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	int why = errno;
+	talloc_free(path);
+	errno = why;
+	return fd;
 }
 
 static bool is_referred_to(struct store *s, uint64_t id)

@@ -34,10 +34,18 @@ struct bytes store_content_octets(struct store *, const void *ctx, uint64_t id);
 struct content *store_content_find(struct store *, const void *ctx, uint64_t id);
 /* Without skeleton and parts: what a FETCH over many messages needs. */
 struct content *store_content_find_brief(struct store *, const void *ctx, uint64_t id);
+/*
+ * For who goes through many: what is asked for of PEEK_ROW (digest, size, place, envelope, body, bodystructure) and
+ * PEEK_SKELETON (skeleton, parts). Borrowed, until the next peek or write. False when it is not there.
+ */
+enum { PEEK_ROW = 1, PEEK_SKELETON = 2 };
+bool store_content_peek(struct store *, uint64_t id, unsigned what, struct content *out);
 void store_content_set_structure(struct store *, const struct content *);
 void store_content_set_place(struct store *, uint64_t id, enum place);
 /* Path of the file, below ctx; NULL while PLACE_NONE. */
 char *store_content_path(struct store *, const void *ctx, uint64_t id);
+/* The file to read; -1 with errno. */
+int store_content_open(struct store *, const struct content *);
 /* Drop it if nothing refers to it any more; its file goes after the commit, unless another content of the same place has it. */
 void store_content_sweep(struct store *, uint64_t id);
 

@@ -1,6 +1,7 @@
 /*
  * Words over SQLite. Statements are prepared once and found again by the
- * address of their text. The first write opens the one transaction that
+ * address of their text. What is read in one turn is one transaction, which
+ * ends with it, or before the first write; that opens the one transaction that
  * store_turn() commits; any failure in it, of a write or a read, poisons it:
  * from then on writes are skipped (SQLite may have rolled back by itself, and
  * a write after that would commit alone), and the turn undoes everything.
@@ -10,6 +11,8 @@
 
 #include "lib/base/log.h"
 #include "lib/store/priv.h"
+
+enum { WALK_STEPS = 4 };	/* instead of another search from the root */
 
 void db_poison(struct store *s, const char *fmt, ...)
 {
@@ -73,6 +76,7 @@ static bool begin(struct store *s)
 {
 	if (s->begun)
 		return true;
+	db_end_reading(s);
 	if (db_plain(s, "BEGIN IMMEDIATE") != SQLITE_OK) {
 		poison_db(s, "begin");
 		return false;
@@ -81,10 +85,39 @@ static bool begin(struct store *s)
 	return true;
 }
 
+/*
+ * Reads of one turn share a transaction: else each statement takes and gives
+ * back the locks of the file, which costs more than finding a row.
+ */
+static void begin_reading(struct store *s)
+{
+	if (!s->begun && !s->reading && !s->poisoned)
+		s->reading = db_plain(s, "BEGIN") == SQLITE_OK;
+}
+
+/* What a walk lent is gone with this. */
+static void end_walks(struct store *s)
+{
+	for (unsigned i = 0; i < N_WALKS; i++) {
+		if (s->walks[i].q)
+			db_done(s->walks[i].q);
+		s->walks[i].q = NULL;
+	}
+}
+
+void db_end_reading(struct store *s)
+{
+	end_walks(s);
+	if (s->reading && !sqlite3_get_autocommit(s->db) && db_plain(s, "COMMIT") != SQLITE_OK)
+		log_err("store: end of reading: %s", sqlite3_errmsg(s->db));
+	s->reading = false;
+}
+
 void db_write(struct store *s, const char *sql, const struct arg *args)
 {
 	if (s->poisoned || !begin(s))
 		return;
+	end_walks(s);
 	sqlite3_stmt *q = prepared(s, sql);
 	if (!q)
 		return;
@@ -103,6 +136,7 @@ sqlite3_stmt *db_read(struct store *s, const char *sql, const struct arg *args)
 		return NULL;
 	}
 	assert(!sqlite3_stmt_busy(q));
+	begin_reading(s);
 	bind(q, args);
 	return q;
 }
@@ -126,6 +160,32 @@ void db_done(sqlite3_stmt *q)
 {
 	sqlite3_reset(q);
 	sqlite3_clear_bindings(q);
+}
+
+sqlite3_stmt *db_walk(struct store *s, enum walk which, const char *sql, uint64_t id)
+{
+	struct walk_state *w = &s->walks[which];
+
+	for (unsigned steps = 0; w->q && w->id < id && steps < WALK_STEPS; steps++) {
+		if (db_next(s, w->q))
+			w->id = (uint64_t)col_int(w->q, 0);
+		else
+			w->q = NULL;
+	}
+	/* Not beyond it, nor far before it? Then it is there, or not at all. */
+	if (w->q && w->id >= id && w->from <= id) {
+		w->from = id;
+		return w->id == id ? w->q : NULL;
+	}
+	if (w->q)
+		db_done(w->q);
+	w->q = db_read(s, sql, ARGS(I(id)));
+	if (!db_next(s, w->q))
+		w->q = NULL;
+	else
+		w->id = (uint64_t)col_int(w->q, 0);
+	w->from = id;
+	return w->q && w->id == id ? w->q : NULL;
 }
 
 bool db_has(struct store *s, const char *sql, const struct arg *args)
@@ -219,6 +279,7 @@ int64_t db_plain_int(struct store *s, const char *sql, int64_t fallback)
 
 bool db_commit(struct store *s)
 {
+	end_walks(s);
 	if (!s->poisoned && db_plain(s, "COMMIT") != SQLITE_OK)
 		poison_db(s, "commit");
 	if (s->poisoned)
@@ -229,9 +290,10 @@ bool db_commit(struct store *s)
 
 void db_rollback(struct store *s)
 {
+	end_walks(s);
 	if (!sqlite3_get_autocommit(s->db) && db_plain(s, "ROLLBACK") != SQLITE_OK)
 		log_err("store: rollback: %s", sqlite3_errmsg(s->db));
-	s->begun = s->poisoned = false;
+	s->begun = s->reading = s->poisoned = false;
 }
 
 void db_finish(struct store *s)

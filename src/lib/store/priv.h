@@ -76,6 +76,14 @@ struct watch_entry {
 	TAILQ_ENTRY(watch_entry) link;
 };
 
+/* Tables that are read row after row; see db_walk(). */
+enum walk { WALK_CONTENT, WALK_SKELETON, N_WALKS };
+
+struct walk_state {
+	sqlite3_stmt *q;		/* NULL: ended */
+	uint64_t id, from;		/* of its row; nothing has an id from here up to it */
+};
+
 struct store {
 	char *dir, *places[PLACE_REPLICA + 1];
 	int lock_fd;
@@ -84,10 +92,12 @@ struct store {
 	bool fresh;			/* state.db was made just now */
 
 	bool begun;			/* a transaction is open */
+	bool reading;			/* one that only reads is */
 	bool poisoned;			/* something in it failed: it will be undone */
 	bool failing;			/* the last one was undone: that has been logged */
 	bool turning;
 	bool read_failed;		/* a read did; cleared by who wants to know */
+	struct walk_state walks[N_WALKS];
 	struct err why;
 	struct waiters waiters;
 	struct gone deferred;		/* unlink after the commit */
@@ -131,6 +141,12 @@ void db_write(struct store *, const char *sql, const struct arg *);
 sqlite3_stmt *db_read(struct store *, const char *sql, const struct arg *);
 bool db_next(struct store *, sqlite3_stmt *);
 void db_done(sqlite3_stmt *);
+/*
+ * The row with this id, or NULL; sql: "SELECT id, ... WHERE id >= ? ORDER BY id".
+ * Its columns are lent until the next call with the same walk, the next write, or
+ * the end of the turn. Who asks in the order of ids reads one row after the other.
+ */
+sqlite3_stmt *db_walk(struct store *, enum walk, const char *sql, uint64_t id);
 /* Is there a row? */
 bool db_has(struct store *, const char *sql, const struct arg *);
 /* First column of the first row, or fallback. */
@@ -151,6 +167,7 @@ int64_t db_plain_int(struct store *, const char *sql, int64_t fallback);
 void db_poison(struct store *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool db_commit(struct store *);
 void db_rollback(struct store *);
+void db_end_reading(struct store *);
 void db_finish(struct store *);
 
 /* schema.c */

@@ -222,6 +222,8 @@ static void fold(struct store *s)
 void store_turn(struct store *s)
 {
 	assert(!s->turning);
+	if (!s->begun)
+		db_end_reading(s);
 	if (!store_waits(s))
 		return;
 	s->turning = true;
@@ -229,6 +231,7 @@ void store_turn(struct store *s)
 	while (turn_once(s, MAX_UNLINKS) && to_commit(s) && ++rounds < MAX_ROUNDS)
 		;
 	fold(s);
+	db_end_reading(s);
 	s->turning = false;
 }
 

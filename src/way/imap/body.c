@@ -42,16 +42,14 @@ struct imap_body *imap_body_new(const void *ctx, struct content *content)
 
 bool imap_body_open(struct imap_session *s, struct imap_body *b)
 {
+	const struct content *c = b->content;
 	struct stat st;
-	char *path = store_content_path(s->imap->store, b, b->content->id);
 
-	if (!path)
-		return false;
-	b->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (b->fd >= 0 && fstat(b->fd, &st) == 0 && (uint64_t)st.st_size == b->content->size)
+	b->fd = store_content_open(s->imap->store, c);
+	if (b->fd >= 0 && fstat(b->fd, &st) == 0 && (uint64_t)st.st_size == c->size)
 		return true;
-	log_err("content=%llu file=missing-or-cut path=%s: %s", (unsigned long long)b->content->id, path,
-	    b->fd < 0 ? strerror(errno) : "length differs");
+	log_err("content=%llu file=missing-or-cut path=%s: %s", (unsigned long long)c->id,
+	    store_path(s->imap->store, b, c->place, c->digest), b->fd < 0 ? strerror(errno) : "length differs");
 	return false;
 }
 
@@ -87,12 +85,31 @@ static struct piece memory(struct bytes b)
 	return (struct piece){ .in_memory = true, .memory = b };
 }
 
+/* The header of the message stands in front of the skeleton: no need to look at its parts. */
+static bool find_header(struct bytes skeleton, struct bytes *out)
+{
+	const uint8_t *end = skeleton.len > 2 && memcmp(skeleton.data, "\r\n", 2) != 0 ?
+	    (const uint8_t *)memmem(skeleton.data, skeleton.len, "\r\n\r\n", 4) : NULL;
+
+	*out = bytes_of(skeleton.data, end ? (size_t)(end - skeleton.data) + 4 : 0);
+	return end;
+}
+
+static struct bytes fields_of(struct imap_body *b, struct bytes header, const struct imap_att *a)
+{
+	return header_subset(b, header, a->fields, a->n_fields, a->section == SECTION_FIELDS_NOT);
+}
+
 static struct piece find_piece(struct imap_body *b, const struct imap_att *a)
 {
 	static const struct piece nil = { .nil = true };
+	struct bytes header;
 
 	if (a->section == SECTION_ALL && a->part[0] == '\0')
 		return (struct piece){ .len = b->content->size };
+	if ((a->section == SECTION_FIELDS || a->section == SECTION_FIELDS_NOT) && a->part[0] == '\0' &&
+	    find_header(b->content->skeleton, &header))
+		return memory(fields_of(b, header, a));
 	const struct mime *m = imap_body_mime(b);
 
 	if (!m)
@@ -111,8 +128,7 @@ static struct piece find_piece(struct imap_body *b, const struct imap_att *a)
 		return memory(mime_header(m, part));
 	case SECTION_FIELDS:
 	case SECTION_FIELDS_NOT:
-		return memory(header_subset(b, mime_header(m, part), a->fields, a->n_fields,
-		    a->section == SECTION_FIELDS_NOT));
+		return memory(fields_of(b, mime_header(m, part), a));
 	}
 	return nil;
 }

@@ -23,7 +23,7 @@
 #include "way/imap/session.h"
 #include "way/imap/vanished.h"
 
-enum { PROGRESS_MS = 15 * 1000 };
+enum { PROGRESS_MS = 15 * 1000, LOOK = 8 /* small messages between two looks at the clock */ };
 
 struct fetch {
 	struct imap_fetch what;
@@ -33,6 +33,8 @@ struct fetch {
 	bool pulls;			/* bodies that are not here */
 	bool single;
 	size_t at;			/* index of the message whose body is being pulled */
+	size_t near;			/* of the last message, in the mailbox */
+	size_t cost;			/* in small messages, since the last look at the clock */
 	bool again;			/* look at it once more */
 	bool pulled;			/* its pull has ended */
 	struct imap_binary *binary;	/* of the message at hand */
@@ -156,9 +158,9 @@ static void send_item(struct imap_session *s, const struct imap_att *a, const st
 }
 
 /* \Seen, if an item that is sent sets it. True: it is new. */
-static bool see(struct imap_session *s, const struct fetch *f, struct mailbox *box, const struct message *m,
-    const struct imap_body *b)
+static bool see(struct imap_session *s, const struct fetch *f, const struct message *m, const struct imap_body *b)
 {
+	struct mailbox *box;
 	bool seen = false;
 
 	if (!(f->what.needs & SETS_SEEN) || m->flags & FLAG_SEEN || s->view->read_only)
@@ -167,6 +169,7 @@ static bool see(struct imap_session *s, const struct fetch *f, struct mailbox *b
 		seen |= f->what.atts[i].needs & SETS_SEEN && is_sent(f, &f->what.atts[i], b);
 	if (!seen)
 		return false;
+	box = imap_box(s);
 	s->imap->quiet = s->id;
 	store_message_set_flags(s->imap->store, box, m->uid, m->flags | FLAG_SEEN, m->keywords);
 	s->imap->quiet = 0;
@@ -175,17 +178,14 @@ static bool see(struct imap_session *s, const struct fetch *f, struct mailbox *b
 	return true;
 }
 
-static void send_items(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
+static void send_items(struct imap_session *s, const struct fetch *f, size_t index, const struct message *m, struct imap_body *b)
 {
-	struct mailbox *box = imap_box(s);
-	const struct message *m = store_message_find(box, s->view->uids[index]);
 	static const struct imap_att uid = { .item = ITEM_UID }, flags = { .item = ITEM_FLAGS },
 	    modseq = { .item = ITEM_MODSEQ };
-	bool newly = see(s, f, box, m, b);
+	bool newly = see(s, f, m, b);
 	/* RFC 9051 section 7.5.2: what was not asked for comes with the UID. */
 	bool by_uid = s->cmd->verb->flags & BY_UID || s->enabled & ENABLED_QRESYNC || (newly && s->enabled & ENABLED_REV2);
 
-	m = store_message_find(box, s->view->uids[index]);
 	if (m->keywords & ~s->view->told_keywords)
 		imap_tell_keywords(s);
 	buf_adds(s->out, "* ");
@@ -218,7 +218,8 @@ static void send_items(struct imap_session *s, const struct fetch *f, size_t ind
 }
 
 /* The trace says that a message was sent, not what is in it. */
-static void send_message(struct imap_session *s, const struct fetch *f, size_t index, struct imap_body *b)
+static void send_message(struct imap_session *s, const struct fetch *f, size_t index, const struct message *m,
+    struct imap_body *b)
 {
 	bool left_out = false, worth = f->since > 0;
 
@@ -231,12 +232,12 @@ static void send_message(struct imap_session *s, const struct fetch *f, size_t i
 	if (left_out && !worth)
 		return;
 	if (!imap_is_traced()) {
-		send_items(s, f, index, b);
+		send_items(s, f, index, m, b);
 		return;
 	}
 	imap_flush(s);
 	s->is_private = true;
-	send_items(s, f, index, b);
+	send_items(s, f, index, m, b);
 	if (!s->ending)
 		imap_flush(s);
 	s->is_private = false;
@@ -283,11 +284,32 @@ static void note_errors(struct fetch *f)
 	}
 }
 
+/* What was rendered goes from the row to the output; nothing is written, nothing is waited for. */
+static void send_borrowed(struct imap_session *s, struct fetch *f, size_t index, const struct message *m)
+{
+	struct content c;
+	bool brief = f->what.needs & NEED_BRIEF, skeleton = f->what.needs & NEED_SKELETON;
+	bool there = store_content_peek(s->imap->store, m->content, (brief ? PEEK_ROW : 0) | (skeleton ? PEEK_SKELETON : 0), &c);
+	struct imap_body only_row = { .content = &c, .fd = -1 }, *b = &only_row;
+	void *ctx = NULL;
+
+	c.size = m->size;
+	f->cost += c.skeleton.len / 1024;
+	if (brief && s->enabled & ENABLED_REV2 && there && c.bodystructure)
+		show_global(s, ctx = mem_ctx(NULL), &c);
+	if (skeleton)
+		b = imap_body_new(ctx, &c);
+	send_message(s, f, index, m, there ? b : NULL);
+	if (skeleton)
+		talloc_free(b);
+	talloc_free(ctx);
+}
+
 /* false: it waits for a pull, or a worker. */
 static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 {
 	struct mailbox *box = imap_box(s);
-	const struct message *m = box ? store_message_find(box, s->view->uids[index]) : NULL;
+	const struct message *m = box ? store_message_near(box, s->view->uids[index], &f->near) : NULL;
 	void *ctx;
 
 	if (!m) {
@@ -298,9 +320,14 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 	if (m->modseq <= f->since && !f->pulled && !f->binary)
 		return true;
 	if (!(f->what.needs & (NEED_BRIEF | NEED_SKELETON | NEED_BODY))) {
-		send_message(s, f, index, NULL);
+		send_message(s, f, index, m, NULL);
 		return true;
 	}
+	if (!(f->what.needs & (NEED_BODY | SETS_SEEN | NEED_DECODED))) {
+		send_borrowed(s, f, index, m);
+		return true;
+	}
+	f->cost += LOOK;
 	ctx = mem_ctx(NULL);
 	struct content *c = f->what.needs & NEED_SKELETON ? store_content_find(s->imap->store, ctx, m->content) :
 	    store_content_find_brief(s->imap->store, ctx, m->content);
@@ -322,7 +349,7 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 		talloc_free(ctx);
 		return false;
 	}
-	send_message(s, f, index, b);
+	send_message(s, f, index, m, b);
 	if (f->binary)
 		note_errors(f);
 	TALLOC_FREE(f->binary);
@@ -359,6 +386,9 @@ static void go_on(struct imap_session *s)
 			return;
 		if (s->out->len > KIB(32))
 			imap_flush(s);
+		if (++f->cost < LOOK)
+			continue;
+		f->cost = 0;
 		if (imap_is_slice_over(s, started)) {
 			imap_yield(s, go_on);
 			return;

@@ -20,7 +20,7 @@
 #include "way/imap/session.h"
 #include "way/imap/text.h"
 
-enum { BATCH = 64, BATCH_OCTETS = 1024 * 1024, LOOP_OCTETS = 256 * 1024 };
+enum { BATCH = 64, BATCH_OCTETS = 1024 * 1024, LOOP_OCTETS = 256 * 1024, LOOKS = 8 /* messages between two looks at the clock */ };
 
 struct item {
 	struct imap_facts facts;
@@ -51,6 +51,8 @@ struct wish {
 struct search {
 	struct imap_search who;
 	bool by_modseq;			/* MODSEQ is among the keys */
+	bool by_body;			/* BODY or TEXT is */
+	size_t at;			/* of the last message, in the mailbox */
 	size_t n_texts;			/* keys that look through a header */
 	int64_t now_ms;
 	struct imap_walk walk;
@@ -181,7 +183,7 @@ struct bytes imap_header_of(struct bytes skeleton)
 static bool do_message(struct imap_session *s, struct search *x, size_t index)
 {
 	struct mailbox *box = imap_box(s);
-	const struct message *m = box ? store_message_find(box, s->view->uids[index]) : NULL;
+	const struct message *m = box ? store_message_near(box, s->view->uids[index], &x->at) : NULL;
 	bool full = false;
 
 	if (!m)
@@ -194,18 +196,17 @@ static bool do_message(struct imap_session *s, struct search *x, size_t index)
 	enum imap_answer a = imap_search_eval(x->key, &f);
 
 	if (a == ANSWER_MAYBE) {
-		void *ctx = mem_ctx(NULL);
-		struct content *c = store_content_find(s->imap->store, ctx, m->content);
+		struct content c;
+		bool there = store_content_peek(s->imap->store, m->content, x->by_body ? PEEK_ROW | PEEK_SKELETON : PEEK_SKELETON, &c);
 
 		f.has_header = true;
-		f.header = c ? imap_header_of(c->skeleton) : bytes_of("", 0);
-		if (!c || c->place == PLACE_NONE)
+		f.header = there ? imap_header_of(c.skeleton) : bytes_of("", 0);
+		if (!there || c.place == PLACE_NONE)
 			f.body = no_body;
 		if (f.header.len * x->n_texts < LOOP_OCTETS)
 			a = imap_search_eval(x->key, &f);
-		if (a == ANSWER_MAYBE && c)
-			full = put_off(s, x, &f, c);
-		talloc_free(ctx);
+		if (a == ANSWER_MAYBE && there)
+			full = put_off(s, x, &f, &c);
 	}
 	if (a == ANSWER_YES)
 		hit(s, x, &f);
@@ -231,14 +232,14 @@ static void go_on(struct imap_session *s)
 {
 	struct search *x = (struct search *)s->cmd->state;
 	int64_t started = clock_mono_ms();
-	size_t i;
+	size_t i, n = 0;
 
 	while (imap_walk_next(&x->walk, &i)) {
 		if (do_message(s, x, i)) {
 			submit(s, x);
 			return;
 		}
-		if (imap_is_slice_over(s, started)) {
+		if (++n % LOOKS == 0 && imap_is_slice_over(s, started)) {
 			imap_yield(s, go_on);
 			return;
 		}
@@ -276,9 +277,13 @@ static void bind(void *arg, struct imap_key *k)
 		k->number = imap_flags_find(s->imap->store, k->name);
 	else if (k->kind == KEY_MODSEQ)
 		((struct search *)s->cmd->state)->by_modseq = true;
+	else if (k->kind == KEY_BODY)
+		((struct search *)s->cmd->state)->by_body = true;
 	else if (k->kind == KEY_HEADER || k->kind == KEY_TEXT || k->kind == KEY_SENT_ON || k->kind == KEY_SENT_BEFORE ||
-	    k->kind == KEY_SENT_SINCE)
+	    k->kind == KEY_SENT_SINCE) {
 		((struct search *)s->cmd->state)->n_texts++;
+		((struct search *)s->cmd->state)->by_body |= k->kind == KEY_TEXT;
+	}
 }
 
 static bool knows(const char *charset)

@@ -68,7 +68,26 @@ char *imap_text_fold(const void *ctx, const char *text)
 
 /* ---- headers ---- */
 
-static bool value_has(const void *ctx, struct bytes value, const char *text)
+/* What has neither encoded words nor letters beyond ASCII, like most. False: look closer. */
+static bool is_simple(struct bytes value, char *folded, size_t size)
+{
+	size_t n = 0;
+
+	if (value.len >= size || memmem(value.data, value.len, "=?", 2))
+		return false;
+	for (size_t i = 0; i < value.len; i++) {
+		uint8_t c = value.data[i];
+
+		if (c >= 0x80)
+			return false;
+		folded[n] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+		n += c != '\r' && c != '\n' && c != '\0';
+	}
+	folded[n] = '\0';
+	return true;
+}
+
+static bool decoded_has(const void *ctx, struct bytes value, const char *text)
 {
 	char *plain = mem_array(ctx, char, value.len + 1);
 	size_t n = 0;
@@ -85,12 +104,28 @@ static bool value_has(const void *ctx, struct bytes value, const char *text)
 	return strstr(decoded, text) || strstr(plain, text);
 }
 
-static bool name_has(const void *ctx, struct bytes name, const char *text)
+static bool value_has(struct bytes value, const char *text)
 {
-	char *copy = mem_strndup(ctx, (const char *)name.data, name.len);
+	char folded[1024];
+
+	if (is_simple(value, folded, sizeof(folded)))
+		return strstr(folded, text);
+	void *ctx = mem_ctx(NULL);
+	bool found = decoded_has(ctx, value, text);
+
+	talloc_free(ctx);
+	return found;
+}
+
+static bool name_has(struct bytes name, const char *text)
+{
+	char *copy = mem_strndup(NULL, (const char *)name.data, name.len);
 
 	fold(copy, strlen(copy));
-	return strstr(copy, text) != NULL;
+	bool found = strstr(copy, text);
+
+	talloc_free(copy);
+	return found;
 }
 
 bool imap_text_in_header(struct bytes block, const char *field, const char *text)
@@ -102,10 +137,7 @@ bool imap_text_in_header(struct bytes block, const char *field, const char *text
 	while (!found && header_next(block, &pos, &name, &value, &whole)) {
 		if (field && !header_is(name, field))
 			continue;
-		void *ctx = mem_ctx(NULL);
-
-		found = value_has(ctx, value, text) || (!field && name_has(ctx, name, text));
-		talloc_free(ctx);
+		found = value_has(value, text) || (!field && name_has(name, text));
 	}
 	return found;
 }
