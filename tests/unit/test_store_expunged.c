@@ -1,8 +1,6 @@
 /* What is remembered of what went: UIDs, exactly for as long as it fits, and subscriptions. */
-#include <sqlite3.h>
-
 #include "lib/base/log.h"
-#include "unit/store.h"
+#include "store_back.h"
 
 static struct mailbox *filled(int n)
 {
@@ -160,16 +158,12 @@ END_TEST
 START_TEST(migrated)
 {
 	struct mailbox *box = filled(5);
-	sqlite3 *db;
 
 	store_message_expunge(st, box, 2);
 	store_message_expunge(st, box, 5);
 	uint64_t before = box->modseq;
 	store_close(&st);
-	ck_assert_int_eq(sqlite3_open(mem_printf(ctx, "%s/state.db", unit_dir), &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE expunged; DROP TABLE subscription; DROP TABLE journal; DROP TABLE flags;"
-	    "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
+	unit_back_to(3);
 	unit_open();
 	box = store_mailbox_find(st, "INBOX");
 	ck_assert_str_eq(since(box, 1), "2-2 5-5 ");

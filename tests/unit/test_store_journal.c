@@ -1,7 +1,5 @@
 /* Flags as records and pages: what is read back is what was in RAM, after every way a folding can end. */
-#include <sqlite3.h>
-
-#include "store.h"
+#include "store_back.h"
 
 enum { N = 9000, SOME_ROUNDS = 60 };
 
@@ -25,15 +23,6 @@ static int64_t count_rows(const char *sql)
 	sqlite3_finalize(q);
 	sqlite3_close(db);
 	return n;
-}
-
-static void run_sql(const char *sql)
-{
-	sqlite3 *db;
-
-	ck_assert_int_eq(sqlite3_open(mem_printf(ctx, "%s/state.db", unit_dir), &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
 }
 
 static void fill(unsigned n)
@@ -166,7 +155,7 @@ START_TEST(folded_in_part)
 	struct message *all = remember(&n);
 
 	store_close(&st);
-	run_sql("CREATE TABLE kept AS SELECT * FROM journal");
+	unit_run_sql("CREATE TABLE kept AS SELECT * FROM journal");
 	unit_open();
 	for (unsigned i = 0; i < 20 && count_rows("SELECT count(*) FROM journal") > 1; i++) {
 		change(0, 1, 1, &(struct flag_change){ .set_keywords = 128u << i });
@@ -178,7 +167,7 @@ START_TEST(folded_in_part)
 	talloc_free(all);
 	all = remember(&n);
 	store_close(&st);
-	run_sql("INSERT OR IGNORE INTO journal SELECT * FROM kept");
+	unit_run_sql("INSERT OR IGNORE INTO journal SELECT * FROM kept");
 	unit_open();
 	compare(all, n);
 }
@@ -227,7 +216,7 @@ START_TEST(broken)
 	fill(3);
 	change(0, 3, 1, &(struct flag_change){ .set = FLAG_FLAGGED });
 	store_close(&st);
-	run_sql("INSERT INTO journal SELECT mailbox, modseq + 1, 0, 16, 0, 0, x'8080' FROM journal;"
+	unit_run_sql("INSERT INTO journal SELECT mailbox, modseq + 1, 0, 16, 0, 0, x'8080' FROM journal;"
 	        "INSERT INTO flags SELECT mailbox, 0, x'ffffff' FROM journal LIMIT 1");
 	unit_open();
 	ck_assert_uint_eq(log_take_warnings(), 2);
@@ -244,8 +233,8 @@ START_TEST(migrated)
 	struct message *all = remember(&n);
 
 	store_close(&st);
-	run_sql("DROP TABLE journal; DROP TABLE flags; PRAGMA user_version = 6;"
-	        "UPDATE message SET flags = 6, keywords = 5, modseq = 60 WHERE uid = 50");
+	unit_back_to(3);
+	unit_run_sql("UPDATE message SET flags = 6, keywords = 5, modseq = 60 WHERE uid = 50");
 	all[49].flags = 6;
 	all[49].keywords = 5;
 	all[49].modseq = 60;

@@ -42,13 +42,15 @@ STORE_TESTS = \
 	tests/unit/test_store_replica \
 	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
-tests_unit_test_store_expunged_SOURCES = tests/unit/test_store_expunged.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_expunged_SOURCES = tests/unit/test_store_expunged.c tests/unit/store_back.h \
+	tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_expunged_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_store_expunged_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_full_SOURCES = tests/unit/test_store_full.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_full_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_full_LDADD = $(LIB_STORE) $(CHECK_LIBS)
-tests_unit_test_store_journal_SOURCES = tests/unit/test_store_journal.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_journal_SOURCES = tests/unit/test_store_journal.c tests/unit/store_back.h \
+	tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_journal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_store_journal_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_letter_SOURCES = tests/unit/test_store_letter.c tests/unit/store.h tests/unit/unit.h
