@@ -39,7 +39,7 @@ enum { LOUD_MS = 2000 };
 enum { LOUD_MS = 50 };
 #endif
 
-enum { BLOCKED_MS = 50, SAMPLE_MS = 20, LIST_MS = 1000, SIBLINGS_MAX = 256 };
+enum { BLOCKED_MS = 50, SAMPLE_MS = 20, LIST_MS = 1000, SIBLINGS_MAX = 96 };
 
 /* Since the thread began, in nanoseconds. */
 struct spent {
