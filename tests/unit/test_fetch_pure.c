@@ -167,17 +167,17 @@ static const struct {
 	unsigned n;
 	const char *events;
 } piece_rows[] = {
-	{ "two for each, in order", 8, "A0 A1 A- B2 B3 B- a0 A4 b3 B5" },
-	{ "no more than there are", 3, "A0 A1 B2 B-" },
-	{ "a failed one goes to the next", 8, "A0 B1 a0x B0 A2" },
-	{ "a silent one is asked of another, once", 2, "A0 A1 . B0 B1 B-" },
-	{ "not of the same", 2, "A0 . A1 A-" },
+	{ "one for each, and two when it delivers", 9, "A0 A- B1 a0+ A2 A- b1+ B3 B- a0 A4 b1 B5" },
+	{ "no more than there are", 3, "A0 a0+ A1 B2 b2+ B-" },
+	{ "a failed one goes to the next", 8, "A0 B1 a0x b1+ B0 A2" },
+	{ "a silent one is asked of another, once", 2, "A0 a0+ A1 . B0 b0+ B1 B-" },
+	{ "not of the same", 2, "A0 a0+ . A1 A-" },
 	{ "not one that delivers", 1, "A0 . a0+ B-" },
 	{ "when the second is silent, too, of a third", 1, "A0 . B0 C- . C0 D- . D0" },
 	{ "a slow one is asked of a faster", 3, "A0 B1 b1 B2 b2 a0+ B0 b0" },
 	{ "not one about as fast", 2, "A0 B1 a0+ a0+ a0+ b1 B-" },
 	{ "one that was cut is slow", 2, "A0 B1 . . b1 a0+ B0 b0 A-" },
-	{ "within the window", 60, "A0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13"
+	{ "within the window", 60, "A0 a0+ A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13"
 	    " A14 a14 A15 a15 A16 a16 A17 a17 A18 a18 A19 a19 A20 a20 A21 a21 A22 a22 A23 a23 A- B0 B- b0 u A24 u B25" },
 };
 

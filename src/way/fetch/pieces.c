@@ -44,7 +44,7 @@ static bool is_late(const struct pieces *p, unsigned ask, int64_t pace_ms, int64
 /* How it stands with a piece that is not here yet, for this source. */
 static bool may_ask(const struct pieces *p, unsigned piece, size_t source, bool again, int64_t now_ms)
 {
-	unsigned n = 0;
+	unsigned n = 0, busy = 0;
 
 	for (unsigned i = 0; i < PIECES_ASKS; i++) {
 		if (!p->asks[i].used || p->asks[i].piece != piece)
@@ -52,26 +52,32 @@ static bool may_ask(const struct pieces *p, unsigned piece, size_t source, bool 
 		if (p->asks[i].source == source || !is_late(p, i, p->pace_ms[source], now_ms))
 			return false;
 		n++;
+		busy += !pieces_is_silent(p, i, now_ms);
 	}
-	return again ? n > 0 && n < PIECES_ONE : n == 0;
+	return again ? n > 0 && busy < PIECES_ONE : n == 0;
 }
 
-static bool has_room(const struct pieces *p, size_t source)
+static bool has_room(const struct pieces *p, size_t source, int64_t now_ms)
 {
-	unsigned all = 0, own = 0;
+	unsigned all = 0, busy = 0, own = 0;
+	bool delivers = p->pace_ms[source] != 0;
 
 	for (unsigned i = 0; i < PIECES_ASKS; i++) {
-		all += p->asks[i].used;
-		own += p->asks[i].used && p->asks[i].source == source;
+		if (!p->asks[i].used)
+			continue;
+		all++;
+		busy += !pieces_is_silent(p, i, now_ms);
+		own += p->asks[i].source == source;
+		delivers |= p->asks[i].source == source && p->asks[i].octets > 0;
 	}
-	return all < PIECES_ASKS && own < PIECES_EACH;
+	return all < PIECES_ASKS && busy < PIECES_BUSY && own < (delivers ? PIECES_EACH : 1);
 }
 
 unsigned pieces_next(const struct pieces *p, size_t source, int64_t now_ms)
 {
 	unsigned end = p->n - p->first < PIECES_WINDOW ? p->n : p->first + PIECES_WINDOW;
 
-	if (!has_room(p, source))
+	if (!has_room(p, source, now_ms))
 		return PIECES_NONE;
 	for (int again = 0; again < 2; again++)
 		for (unsigned piece = p->first; piece < end; piece++)

@@ -16,9 +16,10 @@
 enum {
 	PIECES_MAX = 1024,
 	PIECES_WINDOW = 24,
-	PIECES_EACH = 2,		/* asked of one source at once, so that its line is never idle */
-	PIECES_ASKS = 16,		/* in all */
-	PIECES_ONE = 4,			/* of one piece */
+	PIECES_EACH = 2,		/* asked of one source at once, so that its line is never idle; one before it delivers */
+	PIECES_BUSY = 16,		/* in all, without those that are silent */
+	PIECES_ONE = 4,			/* of one piece, likewise */
+	PIECES_ASKS = 64,
 	PIECES_NONE = PIECES_MAX,
 };
 

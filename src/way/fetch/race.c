@@ -16,7 +16,7 @@
 #include "lib/mail/packets.h"
 #include "way/fetch/pull.h"
 
-enum { MAX_TRIES = 3 };
+enum { MAX_TRIES = 8 };
 
 /* With one source; its own talloc context. */
 struct try {

@@ -225,6 +225,7 @@ static enum http_taken on_octets(void *arg, struct bytes b)
 	a->lied |= pa->octets + b.len > pieces_len(&s->pieces, pa->piece);
 	if (a->lied)
 		return HTTP_STOP;
+	errno = ENOSPC;			/* what a short one means */
 	if (pwrite(s->fd, b.data, b.len, (off_t)((uint64_t)a->slot * s->pieces.piece_size + pa->octets)) != (ssize_t)b.len) {
 		err_sys(&s->err, "write a file in %s", s->pull->fetch->parts.inbox);
 		pull_end(s->pull, RETRY, s->err.text);
