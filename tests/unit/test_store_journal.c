@@ -225,6 +225,34 @@ START_TEST(broken)
 }
 END_TEST
 
+/* What was expunged is given back: rows, and in the end pages of the file. */
+START_TEST(space)
+{
+	char *text = mem_array(ctx, char, 4000);
+
+	memset(text, 'x', 3999);
+	text[3999] = '\0';
+	for (unsigned i = 0; i < 2000; i++) {
+		struct content c = { .place = PLACE_NONE, .size = 1, .envelope = text };
+
+		store_content_add(st, &c);
+		store_message_add(st, inbox(), c.id, 0, 0, 0);
+	}
+	store_turn(st);
+	int64_t before = count_rows("PRAGMA page_count");
+
+	while (inbox()->n_messages > 100)
+		store_message_expunge(st, inbox(), inbox()->messages[inbox()->n_messages / 2].uid);
+	for (unsigned i = 0; store_waits(st); i++) {
+		ck_assert_uint_lt(i, 200);
+		store_turn(st);
+	}
+	ck_assert_int_lt(count_rows("PRAGMA page_count"), before / 4);
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM content"), 100);
+	reopen_and_compare();
+}
+END_TEST
+
 /* A state folder of a version that wrote flags into the row of each message. */
 START_TEST(migrated)
 {
@@ -251,5 +279,6 @@ STORE_SUITE("store_journal") {
 	UNIT(folded_in_part);
 	UNIT(emptied_and_renamed);
 	UNIT(broken);
+	UNIT(space);
 	UNIT(migrated);
 } UNIT_END

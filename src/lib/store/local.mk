@@ -26,6 +26,7 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/replica.c \
 	src/lib/store/replica.h \
 	src/lib/store/schema.c \
+	src/lib/store/space.c \
 	src/lib/store/store.c \
 	src/lib/store/store.h \
 	src/lib/store/subscription.c \

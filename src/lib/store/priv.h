@@ -109,6 +109,8 @@ struct store {
 
 	struct box *by_id, *by_name;
 	LIST_HEAD(, box) dirty, folding;
+	unsigned n_freed;		/* contents that went since space.c looked */
+	bool giving_back;		/* pages */
 	struct box *standard[N_STANDARD];
 	char *keywords[LIMIT_KEYWORDS];
 
@@ -225,6 +227,11 @@ void fold_all(struct store *, struct box *);	/* every page now */
 void fold_read(struct store *, struct box *);	/* pages into the array */
 void fold_expunged(struct store *, struct box *, uint32_t uid);
 bool fold_check(uint32_t page, struct bytes octets);
+
+/* space.c */
+void space_freed(struct store *);
+bool space_waits(const struct store *);
+void space_step(struct store *);		/* outside of any transaction */
 
 /* subscription.c */
 void subscription_keep(struct store *, const char *name);

@@ -186,7 +186,7 @@ static bool to_commit(const struct store *s)
 
 bool store_waits(const struct store *s)
 {
-	return to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding);
+	return to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding) || space_waits(s);
 }
 
 static bool turn_once(struct store *s, size_t max_unlinks)
@@ -232,6 +232,8 @@ void store_turn(struct store *s)
 		;
 	fold(s);
 	db_end_reading(s);
+	if (!to_commit(s) && space_waits(s))
+		space_step(s);
 	s->turning = false;
 }
 

@@ -1,0 +1,43 @@
+/*
+ * Pages of state.db that nobody uses any more go back to the file system, some
+ * with each turn of the store. A few are kept: what comes next wants them. How
+ * many there are is asked only after so many contents went.
+ */
+#include "lib/base/log.h"
+#include "lib/store/priv.h"
+
+enum {
+	ASK_AFTER = 64,			/* contents that went */
+	KEEP_PAGES = 256,
+	KEEP_SHARE = 8,			/* a part of the file */
+};
+
+#define PAGES_A_TURN "128"
+
+static bool has_too_many(struct store *s)
+{
+	int64_t unused = db_plain_int(s, "PRAGMA freelist_count", 0), all = db_plain_int(s, "PRAGMA page_count", 0);
+
+	return unused > KEEP_PAGES && unused > all / KEEP_SHARE;
+}
+
+void space_freed(struct store *s)
+{
+	s->n_freed++;
+}
+
+bool space_waits(const struct store *s)
+{
+	return s->giving_back || s->n_freed >= ASK_AFTER;
+}
+
+void space_step(struct store *s)
+{
+	s->n_freed = 0;
+	s->giving_back = has_too_many(s);
+	/* Not worth more than a word: the next expunge tries again. */
+	if (s->giving_back && db_plain(s, "PRAGMA incremental_vacuum(" PAGES_A_TURN ")") != SQLITE_OK) {
+		log_debug("store: no page is given back: %s", sqlite3_errmsg(s->db));
+		s->giving_back = false;
+	}
+}
