@@ -238,8 +238,9 @@ static void *hold(void *arg)
 	pthread_mutex_lock(&jam.lock);
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	pthread_barrier_wait(&jam.holds);
-	spin(2);
+	spin(1);
 	pthread_mutex_unlock(&jam.lock);
+	pthread_barrier_wait(&jam.runs);	/* what it was kept is asked meanwhile */
 	return NULL;
 }
 
@@ -278,6 +279,7 @@ START_TEST(kept_from_working_is_not_blocking)
 	pthread_create(&threads[1], NULL, hog, NULL);
 	int64_t ms = turn_of(wait_for_holder, &took);
 
+	pthread_barrier_wait(&jam.runs);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
 	/* Where the kernel does not count (no schedstat) there is nothing to see. */
