@@ -151,7 +151,7 @@ class Full(Flood):
     def test_full_while_many_submit(self):
         self.mount()
         self.net.start()
-        self.alice.complaints = re.compile(rb"full|No space left|seal|encrypt|notification=failed")
+        self.alice.complaints = re.compile(rb"full|No space left|seal|encrypt|notification=failed|descriptor=unsigned")
 
         def full():
             time.sleep(random.uniform(0.01, 0.3) * SLOW)     # any instant is the point

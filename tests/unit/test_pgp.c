@@ -628,11 +628,26 @@ START_TEST(dead_agent)
 	shell("gpgconf --homedir $B --kill gpg-agent; mv $B/agent $B/agent.good; printf '#!/bin/sh\\nexit 1\\n' > $B/agent; chmod 700 $B/agent");
 	ck_assert_int_eq(pgp_open_work(bob, ctx, "x/1", opened, MAX, &out, &v, &e), RETRY);
 	ck_assert_int_eq(unseal(sealed, key, MAX, &out, &v), RETRY);
+	ck_assert_int_eq(pgp_sign_work(bob, ctx, "x/1", in, &out, &e), RETRY);
 	shell("mv $B/agent.good $B/agent");
 	ck_assert_msg(pgp_open_work(bob, ctx, "x/1", opened, MAX, &out, &v, &e) == OK, "%s", e.text);
 	ck_assert_msg(unseal(sealed, key, MAX, &out, &v) == OK, "%s", e.text);
 	/* The agent outlives the limits of the gpg that started it. */
 	shell("P=$(gpg-connect-agent --homedir $B 'getinfo pid' /bye | sed -n 's/^D //p') && grep -q '^Max cpu time *unlimited' /proc/$P/limits");
+}
+END_TEST
+
+/* Nor is a key of our own that cannot be used for a while: an answer that says so would give up every message. */
+START_TEST(own_key_out_of_reach)
+{
+	struct bytes in = bytes_str("x"), out;
+
+	shell("mv $B/private-keys-v1.d $B/away");
+	enum outcome res = pgp_sign_work(bob, ctx, "x/1", in, &out, &e);
+
+	shell("rm -rf $B/private-keys-v1.d; mv $B/away $B/private-keys-v1.d");
+	ck_assert_msg(res == RETRY, "%d %s", res, e.text);
+	ck_assert_msg(pgp_sign_work(bob, ctx, "x/1", in, &out, &e) == OK, "%s", e.text);
 }
 END_TEST
 
@@ -704,6 +719,7 @@ UNIT_SUITE("pgp")
 	UNIT(own_key_from_elsewhere);
 	UNIT(key_with_passphrase);
 	UNIT(dead_agent);
+	UNIT(own_key_out_of_reach);
 	UNIT(many_threads);
 	UNIT(home_too_long);
 }

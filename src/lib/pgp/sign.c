@@ -59,9 +59,9 @@ static enum outcome run_result(struct run *r, const char *what, gpgme_error_t fa
 	switch ((int)gpgme_err_code(failed)) {
 	case GPG_ERR_UNUSABLE_PUBKEY:
 	case GPG_ERR_NO_PUBKEY:
-	case GPG_ERR_UNUSABLE_SECKEY:
 		return REJECT;
 	default:
+		/* Our own key cannot be used while the disk is full or the agent is ending: that passes. */
 		return RETRY;
 	}
 }
