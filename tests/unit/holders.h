@@ -9,6 +9,7 @@
  *	none (404)	busy (503)	gone (410)	recall (410 with 32 octets of 7)	dead (closes at once)
  *	lie (one octet is wrong)	more (an octet too much)	whole (knows no ranges)	slow
  *	cutonce, lieonce (the first time)	dies, tires (dead, stall, after a few requests)
+ *	narrow (one request at a time, others are dead)
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -32,9 +33,9 @@ static struct {
 	pthread_t threads[HOLDERS_CONNS];
 	int fds[HOLDERS_CONNS];
 	int n;
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, narrow;
 	struct { char name[24]; int asked; } kinds[HOLDERS_KINDS];
-} holders_all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} holders_all = { .lock = PTHREAD_MUTEX_INITIALIZER, .narrow = PTHREAD_MUTEX_INITIALIZER };
 
 static bool holders_write(int fd, const void *data, size_t len)
 {
@@ -138,6 +139,11 @@ static bool holders_answer(int fd, const char *request)
 		snprintf(kind, sizeof(kind), "%s", asked > 1 ? "good" : kind[0] == 'c' ? "cut" : "lie");
 	if (strcmp(kind, "dies") == 0 || strcmp(kind, "tires") == 0)
 		snprintf(kind, sizeof(kind), "%s", asked <= HOLDERS_SOME ? "good" : kind[0] == 'd' ? "dead" : "stall");
+	if (strcmp(kind, "narrow") == 0) {
+		if (pthread_mutex_trylock(&holders_all.narrow) != 0)
+			return false;
+		snprintf(kind, sizeof(kind), "slow");
+	}
 	if (strcmp(kind, "silent") == 0)
 		return holders_wait(fd);
 	if (strcmp(kind, "dead") == 0)
@@ -147,12 +153,17 @@ static bool holders_answer(int fd, const char *request)
 	if (strcmp(kind, "gone") == 0 || strcmp(kind, "recall") == 0)
 		return holders_status(fd, "410 Gone", kind[0] == 'g' ? 0 : 32);
 	if (strstr(path, ".head") != NULL)
-		return holders_deliver(fd, strcmp(kind, "stall") == 0 ? "stall" : "good", bytes_str(HOLDERS_HEAD), false);
+		b = bytes_str(HOLDERS_HEAD);
+	if (strstr(path, ".head") != NULL && strcmp(kind, "stall") != 0)
+		snprintf(kind, sizeof(kind), "good");
 	if (range != NULL && strcmp(kind, "whole") != 0 && sscanf(range, "Range: bytes=%llu-%llu", &first, &last) == 2) {
 		b = bytes_of(b.data + first, (size_t)(last - first + 1));
 		part = true;
 	}
-	return holders_deliver(fd, kind, b, part);
+	part = holders_deliver(fd, kind, b, part);
+	if (strncmp(name, "narrow", 6) == 0)
+		pthread_mutex_unlock(&holders_all.narrow);
+	return part;
 }
 
 static void *holders_talk(void *arg)

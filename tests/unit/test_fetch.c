@@ -411,6 +411,7 @@ static const struct piece_row {
 	{ .name = "one that knows no ranges, and a good one", .holders = "whole good", .want = OK },
 	{ .name = "one that cuts short, and a good one", .holders = "cut good", .want = OK, .from = "cut@home good@home 5" },
 	{ .name = "the only one, that cuts short once", .holders = "cutonce", .want = OK, .from = "cutonce@home 6" },
+	{ .name = "one that takes one request at a time", .holders = "narrow", .want = OK, .from = "narrow@home 6" },
 	{ .name = "one that stalls, and a good one", .holders = "stall good", .want = OK, .from = "good@home 6" },
 	{ .name = "one that is silent, and a good one", .holders = "silent good", .want = OK, .from = "good@home 6" },
 	{ .name = "one that has it not, and a good one", .holders = "none good", .want = OK, .from = "good@home 6" },

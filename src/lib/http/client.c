@@ -14,7 +14,7 @@
 
 enum {
 	MAX_CONNECTIONS = 128,		/* more calls wait, and their quiet_ms runs */
-	MAX_PER_HOST = 8,
+	MAX_PER_HOST = 16,
 	MAX_KEPT = 16,			/* idle ones, to be used again */
 };
 

@@ -9,6 +9,7 @@ void pieces_init(struct pieces *p, uint64_t size, uint64_t piece_size, int64_t s
 	p->size = size;
 	p->piece_size = piece_size;
 	p->silent_ms = silent_ms;
+	p->each = PIECES_EACH;
 	p->n = (unsigned)((size + piece_size - 1) / piece_size);
 	assert(p->n <= PIECES_MAX);
 }
@@ -70,7 +71,7 @@ static bool has_room(const struct pieces *p, size_t source, int64_t now_ms)
 		own += p->asks[i].source == source;
 		delivers |= p->asks[i].source == source && p->asks[i].octets > 0;
 	}
-	return all < PIECES_ASKS && busy < PIECES_BUSY && own < (delivers ? PIECES_EACH : 1);
+	return all < PIECES_ASKS && busy < PIECES_BUSY && own < (delivers ? p->each : 1);
 }
 
 unsigned pieces_next(const struct pieces *p, size_t source, int64_t now_ms)

@@ -16,7 +16,7 @@
 enum {
 	PIECES_MAX = 1024,
 	PIECES_WINDOW = 24,
-	PIECES_EACH = 2,		/* asked of one source at once, so that its line is never idle; one before it delivers */
+	PIECES_EACH = 2,		/* asked of one source at once, so that its line is never idle */
 	PIECES_BUSY = 16,		/* in all, without those that are silent */
 	PIECES_ONE = 4,			/* of one piece, likewise */
 	PIECES_ASKS = 64,
@@ -26,6 +26,7 @@ enum {
 struct pieces {
 	uint64_t size, piece_size;	/* of m' */
 	int64_t silent_ms;		/* without an octet: it is silent */
+	unsigned each;			/* at most so many of one source; one before it delivers */
 	unsigned n;
 	unsigned first;			/* all before are used */
 	bool here[PIECES_MAX];

@@ -19,7 +19,8 @@
 #include "way/fetch/pieces.h"
 #include "way/fetch/pull.h"
 
-enum { MAX_AT_ONCE = 8, BLOCK = 128 * 1024, NO_SLOT = -1 };
+/* FEW_PULLS: more of them keep the lines busy by themselves. */
+enum { MAX_AT_ONCE = 8, FEW_PULLS = 4, BLOCK = 128 * 1024, NO_SLOT = -1 };
 /* A window of pieces that are here or asked for once, and what is asked for again. */
 enum { SLOTS = PIECES_WINDOW + PIECES_ASKS };
 
@@ -41,6 +42,7 @@ struct swarm {
 	int fd;
 	bool taken[SLOTS];
 	bool any_right, any_lied;
+	bool crowded;			/* one request for each source must do */
 	int slot_of[PIECES_WINDOW];	/* of the pieces that are here, by number modulo the window */
 	/* What goes to gpg. */
 	uint64_t fed;			/* of the first piece */
@@ -287,11 +289,31 @@ static void take_piece(struct ask *a)
 	feed_more(s);
 }
 
+/* It came to nothing, but not for want of life: others wait for the same line. */
+static bool is_crowded_out(const struct ask *a, const struct http_reply *reply)
+{
+	const struct pieces *p = &a->swarm->pieces;
+	const struct pieces_ask *pa = &p->asks[a->number];
+
+	if (reply->status != 0 || pa->octets > 0)
+		return false;
+	for (unsigned i = 0; i < PIECES_ASKS; i++)
+		if (p->asks[i].used && p->asks[i].source == pa->source && p->asks[i].octets > 0 &&
+		    !pieces_is_silent(p, i, clock_mono_ms()))
+			return true;
+	return false;
+}
+
 static void ask_failed(struct ask *a, const struct http_reply *reply)
 {
 	struct pieces_ask *pa = &a->swarm->pieces.asks[a->number];
 	size_t source = pa->source;
 
+	if (is_crowded_out(a, reply)) {
+		a->swarm->crowded = true;
+		ask_cut(a);
+		return;
+	}
 	a->swarm->any_lied |= reply->status == 206 || a->lied;
 	/* What is no answer to this request, however good it is otherwise, is none at all. */
 	pull_blame(a->swarm->pull, source, reply, pa->octets + a->lied);
@@ -399,6 +421,7 @@ static void ask_around(struct swarm *s)
 
 	if (p->ended || s->finished)
 		return;
+	s->pieces.each = s->crowded || HASH_COUNT(p->fetch->pulls) > FEW_PULLS ? 1 : PIECES_EACH;
 	for (size_t i = 0; i < p->sources->n; i++)
 		p->sources->list[i].silent = is_silent(s, i, now_ms);
 	while (ask_all(s, now_ms))
