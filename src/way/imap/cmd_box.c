@@ -313,13 +313,20 @@ static void on_done(struct imap_session *s, const char *line, size_t len)
 		imap_finish(s, "BAD DONE was expected");
 }
 
+/*
+ * Thunderbird 153 takes note of news only in NOOP and IDLE: what was told along with the answer to a
+ * FETCH shows to its user with the next news. So there is one when it begins to wait.
+ */
 void imap_cmd_idle(struct imap_session *s, struct imap_cmd *c)
 {
 	c->line = on_done;
 	c->tells = true;
 	s->told_soon = false;
 	imap_continue(s, "idling");
-	if (s->view)
-		imap_tell(s, true, false);
+	if (s->view) {
+		if (!imap_tell(s, true, false) && s->view->told_aside)
+			imap_send(s, "* %zu EXISTS", s->view->n);
+		s->view->told_aside = false;
+	}
 	imap_flush(s);
 }

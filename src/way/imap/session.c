@@ -131,8 +131,10 @@ static void finish(struct imap_session *s, const char *text)
 
 	if (s->ending)
 		return;
-	if (s->view)
-		imap_tell(s, !(c->verb && c->verb->flags & KEEPS_NUMBERS), c->verb && c->verb->flags & BY_UID);
+	unsigned flags = c->verb ? c->verb->flags : 0;
+
+	if (s->view && imap_tell(s, !(flags & KEEPS_NUMBERS), flags & BY_UID) && flags & ASIDE)
+		s->view->told_aside = true;
 	imap_send(s, "%s %s", c->tag, text);
 	drop_cmd(s);
 	imap_flush(s);

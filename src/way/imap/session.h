@@ -30,6 +30,7 @@ enum {
 	WRITES = 16,		/* not in a mailbox that was EXAMINEd */
 	KEEPS_NUMBERS = 32,	/* no EXPUNGE while it answers (RFC 3501 section 7.4.1) */
 	BY_UID = 64,		/* numbers are UIDs, in the arguments and in what is sent unasked */
+	ASIDE = 128,		/* clients look for its answer only: news that came with it is repeated, see imap_cmd_idle() */
 };
 
 /* What ENABLE, or a command that implies it, has turned on for this session. */
@@ -157,8 +158,8 @@ void imap_end(struct imap_session *, const char *text);
 /* The selected mailbox; NULL when it went. */
 struct mailbox *imap_box(const struct imap_session *);
 void imap_deselect(struct imap_session *);
-/* Untagged responses for what changed; EXPUNGE only when allowed. */
-void imap_tell(struct imap_session *, bool may_expunge, bool with_uid);
+/* Untagged responses for what changed; EXPUNGE only when allowed. False: nothing did. */
+bool imap_tell(struct imap_session *, bool may_expunge, bool with_uid);
 /* "* 3 FETCH (FLAGS (...))" */
 void imap_tell_flags(struct imap_session *, size_t index, const struct message *, bool with_uid);
 /* FLAGS and PERMANENTFLAGS again when there are keywords the client has not been told of. */

@@ -151,13 +151,14 @@ static void tell_changed(struct imap_session *s, const struct mailbox *box, bool
 	v->has_changed = false;
 }
 
-void imap_tell(struct imap_session *s, bool may_expunge, bool with_uid)
+bool imap_tell(struct imap_session *s, bool may_expunge, bool with_uid)
 {
 	struct imap_view *v = s->view;
 	struct mailbox *box = imap_box(s);
+	bool news = (v->has_expunged && may_expunge) || v->has_changed || v->has_added;
 
 	if (!box)
-		return;
+		return false;
 	if (v->has_expunged && may_expunge)
 		tell_expunged(s, box);
 	if (v->has_changed)
@@ -172,6 +173,7 @@ void imap_tell(struct imap_session *s, bool may_expunge, bool with_uid)
 				imap_send(s, "* %zu RECENT", v->n_recent);
 		}
 	}
+	return news;
 }
 
 /* ---- arguments ---- */

@@ -26,6 +26,7 @@ struct imap_view {
 	uint64_t modseq;		/* flags up to here were told, or asked for */
 	uint64_t told_keywords;		/* named in a FLAGS response */
 	bool has_expunged, has_changed, has_added;
+	bool told_aside;		/* news came along with an answer since it last idled */
 };
 
 /* The mailbox as it is now; takes its \Recent unless read_only; recent: and has them. */
