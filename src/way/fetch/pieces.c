@@ -1,3 +1,8 @@
+/*
+ * What is late is a guess from what was seen: how long a piece took of the
+ * source that is free, and how far the other one has come since it was asked.
+ * A wrong guess costs a piece sent twice, never a wrong one.
+ */
 #include <assert.h>
 #include <string.h>
 

@@ -1,3 +1,8 @@
+/*
+ * Every source has a level, and only those of the best level that is left are
+ * asked. Faults that go on without anything right in between end a source for this
+ * transfer, so a pull ends however many there are and whatever they do.
+ */
 #include <string.h>
 
 #include "lib/base/mem.h"
