@@ -35,7 +35,7 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
 EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene tests/scenes/imap-quota.scene tests/scenes/imap-rfc.scene tests/scenes/imap-special.scene tests/scenes/imap-utf8.scene \
-	tests/scenes/imap-append.scene tests/scenes/imap-binary.scene tests/scenes/imap-idle.scene tests/scenes/imap-rev2.scene tests/scenes/imap-subscriptions.scene
+	tests/scenes/imap-append.scene tests/scenes/imap-binary.scene tests/scenes/imap-idle.scene tests/scenes/imap-lazy.scene tests/scenes/imap-rev2.scene tests/scenes/imap-subscriptions.scene
 
 LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_MAIL) $(LIB_LOOP) $(LIB_BASE)
 
