@@ -8,6 +8,8 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/db.c \
 	src/lib/store/expunged.c \
 	src/lib/store/fold.c \
+	src/lib/store/group.c \
+	src/lib/store/group.h \
 	src/lib/store/ids.c \
 	src/lib/store/journal.c \
 	src/lib/store/keyword.c \
@@ -37,6 +39,7 @@ STORE_TESTS = \
 	tests/unit/test_store_expunged \
 	tests/unit/test_store_full \
 	tests/unit/test_store_journal \
+	tests/unit/test_store_group \
 	tests/unit/test_store_letter \
 	tests/unit/test_store_mailbox \
 	tests/unit/test_store_notice \
@@ -54,6 +57,9 @@ tests_unit_test_store_journal_SOURCES = tests/unit/test_store_journal.c tests/un
 	tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_journal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_store_journal_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_group_SOURCES = tests/unit/test_store_group.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_group_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_group_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_letter_SOURCES = tests/unit/test_store_letter.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_letter_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_letter_LDADD = $(LIB_STORE) $(CHECK_LIBS)

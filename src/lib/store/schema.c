@@ -136,6 +136,16 @@ static const char *const migrations[] = {
 	" clear_keywords INTEGER NOT NULL, set_keywords INTEGER NOT NULL, uids BLOB NOT NULL,"
 	" PRIMARY KEY(mailbox, modseq)) WITHOUT ROWID;"
 	"CREATE TABLE flags(mailbox INTEGER, page INTEGER, octets BLOB NOT NULL, PRIMARY KEY(mailbox, page)) WITHOUT ROWID;",
+
+	/* 8: groups */
+	"CREATE TABLE grp(name TEXT PRIMARY KEY, role INTEGER NOT NULL, gone INTEGER NOT NULL, from_conf INTEGER NOT NULL,"
+	" master TEXT NOT NULL, fpr TEXT NOT NULL, serial INTEGER NOT NULL, signed_serial INTEGER NOT NULL, descriptor BLOB,"
+	" issued_s INTEGER NOT NULL, expires_s INTEGER NOT NULL, warned INTEGER NOT NULL, looked_s INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE member(grp TEXT NOT NULL, address TEXT NOT NULL, fpr TEXT NOT NULL, removed INTEGER NOT NULL,"
+	" from_conf INTEGER NOT NULL, PRIMARY KEY(grp, address)) WITHOUT ROWID;"
+	"CREATE TABLE invite(secret BLOB PRIMARY KEY, grp TEXT NOT NULL, expires_s INTEGER NOT NULL, used_by TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE joining(grp TEXT PRIMARY KEY, invite TEXT NOT NULL, value BLOB, expires_s INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE network(id INTEGER PRIMARY KEY, number INTEGER NOT NULL, instead_of INTEGER NOT NULL, bootstrap TEXT NOT NULL);",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };
