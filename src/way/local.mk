@@ -16,6 +16,7 @@ src_way_libway_a_SOURCES = \
 	src/way/fetch/sources.c \
 	src/way/fetch/sources.h \
 	src/way/fetch/swarm.c \
+	src/way/group/group.h \
 	src/way/notify/hear.c \
 	src/way/notify/make.c \
 	src/way/notify/make.h \
