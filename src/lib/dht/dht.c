@@ -14,7 +14,7 @@
 #include "lib/base/mem.h"
 #include "lib/dht/internal.h"
 
-enum { END_WAIT_S = 2 };
+enum { END_WAIT_S = 2, PORT_TRIES = 500, PORT_PAUSE_MS = 2 };
 
 static bool runner_start(struct dht *dht, const struct dht_settings *settings, struct err *err)
 {
@@ -80,10 +80,19 @@ static void wait_for_puts(struct dht *dht)
 	pthread_mutex_unlock(&dht->lock);
 }
 
+static void free_hooks(struct dht *dht)
+{
+	struct hook *h;
+
+	while ((h = LIST_FIRST(&dht->hooks))) {
+		LIST_REMOVE(h, entry);
+		talloc_free(h);
+	}
+}
+
 void dht_free(struct dht **dhtp)
 {
 	struct dht *dht = *dhtp;
-	struct hook *h;
 
 	*dhtp = NULL;
 	if (!dht)
@@ -96,13 +105,45 @@ void dht_free(struct dht **dhtp)
 	door_free(&dht->own);
 	ops_free_all(dht);
 	nodes_free(&dht->nodes);
-	while ((h = LIST_FIRST(&dht->hooks))) {
-		LIST_REMOVE(h, entry);
-		talloc_free(h);
-	}
+	free_hooks(dht);
 	pthread_cond_destroy(&dht->put_ended);
 	pthread_mutex_destroy(&dht->lock);
 	talloc_free(dht);
+}
+
+/* A child that was forked a moment ago has our socket until it is another program: then the port is free again. */
+static bool runner_restart(struct dht *dht, const struct dht_settings *settings, struct err *err)
+{
+	static const struct timespec pause = { .tv_nsec = PORT_PAUSE_MS * 1000000 };
+
+	for (unsigned i = 1; !runner_start(dht, settings, err); i++) {
+		if (i == PORT_TRIES)
+			return false;
+		dht_runner_delete(dht->runner);
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+bool dht_move(struct dht *dht, const struct dht_settings *settings, struct err *err)
+{
+	struct dht_settings here = *settings;
+
+	here.port = dht_port(dht);
+	dht_runner_delete(dht->runner);
+	door_free(&dht->values);
+	door_free(&dht->own);
+	nodes_free(&dht->nodes);
+	free_hooks(dht);
+	dht->n_putting = 0;
+	atomic_store(&dht->octets, 0);
+	bool good = runner_restart(dht, &here, err);
+
+	dht->values = good ? door_new(dht->loop, LIMIT_DOOR_STRANGERS, err) : NULL;
+	dht->own = dht->values ? door_new(dht->loop, SIZE_MAX, err) : NULL;
+	dht->nodes = dht->own ? nodes_new(dht, &here, err) : NULL;
+	ops_moved(dht, dht->nodes != NULL);
+	return dht->nodes != NULL;
 }
 
 unsigned dht_port(const struct dht *dht)

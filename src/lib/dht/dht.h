@@ -36,6 +36,12 @@ struct dht *dht_new(struct loop *, const struct dht_settings *, struct err *);
  */
 void dht_free(struct dht **);
 
+/*
+ * Into another network, on the same node: what is put and listened to goes along, gets end without more. Waits for
+ * OpenDHT's threads. False with err: there is no network any more, the process has to end. Not from a callback of this folder.
+ */
+bool dht_move(struct dht *, const struct dht_settings *, struct err *);
+
 unsigned dht_port(const struct dht *);
 /*
  * Bootstrap nodes that answered a ping lately; asks them again in the background every minute, every few seconds

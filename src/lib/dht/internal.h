@@ -78,6 +78,8 @@ void hook_on_shutdown_dht(void *hook);
 /* ops.c */
 void ops_put_again(struct dht *);	/* what nobody stored yet */
 bool ops_putting(const struct dht *);	/* is a put under way that somebody wants? */
+/* The runner is another one, and all hooks are gone: begin anew. !alive: there is none. */
+void ops_moved(struct dht *, bool alive);
 void ops_free_all(struct dht *);	/* after the runner is gone */
 
 /* nodes.c */

@@ -265,7 +265,8 @@ void dht_listen_free(struct dht_listen **lp)
 	*lp = NULL;
 	if (!l)
 		return;
-	dht_runner_cancel_listen(l->dht->runner, &l->key, l->token);
+	if (l->token)
+		dht_runner_cancel_listen(l->dht->runner, &l->key, l->token);
 	hook_leave(&l->hook);
 	listen_free(l);
 }
@@ -351,6 +352,50 @@ void dht_get_free(struct dht_get **gp)
 		return;
 	hook_leave(&g->hook);
 	get_free(g);
+}
+
+static void put_moved(struct dht_put *p, bool alive)
+{
+	p->hook = NULL;
+	p->stored = false;
+	if (p->doomed) {
+		put_free(p);
+		return;
+	}
+	/* The old one has an id that counts where we come from. */
+	dht_value_unref(p->value);
+	p->value = dht_value_new(p->octets.data, p->octets.len);
+	if (alive)
+		put_send(p);
+}
+
+static void listen_moved(struct dht_listen *l, bool alive)
+{
+	dht_op_token_delete(l->token);
+	l->token = NULL;
+	l->hook = NULL;
+	if (!alive)
+		return;
+	l->hook = hook_new(l->dht, &listen_type, l);
+	l->token = dht_runner_listen(l->dht->runner, &l->key, hook_on_listen_dht, hook_on_shutdown_dht, l->hook);
+}
+
+void ops_moved(struct dht *dht, bool alive)
+{
+	struct dht_put *p, *next;
+	struct dht_listen *l;
+	struct dht_get *g;
+
+	for (p = LIST_FIRST(&dht->puts); p; p = next) {
+		next = LIST_NEXT(p, entry);
+		put_moved(p, alive);
+	}
+	LIST_FOREACH(l, &dht->listens, entry)
+		listen_moved(l, alive);
+	LIST_FOREACH(g, &dht->gets, entry) {
+		g->hook = NULL;
+		timer_set(g->timer, 0);
+	}
 }
 
 void ops_free_all(struct dht *dht)
