@@ -26,8 +26,10 @@ src_app_control_libcommands_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 src_app_control_libcommands_a_SOURCES = \
 	src/app/control/commands.c \
 	src/app/control/commands.h \
+	src/app/control/groups.c \
 	src/app/control/listing.c \
-	src/app/control/listing.h
+	src/app/control/listing.h \
+	src/app/control/private.h
 
 sbin_PROGRAMS += p2pmta
 p2pmta_SOURCES = \

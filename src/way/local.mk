@@ -16,7 +16,18 @@ src_way_libway_a_SOURCES = \
 	src/way/fetch/sources.c \
 	src/way/fetch/sources.h \
 	src/way/fetch/swarm.c \
+	src/way/group/change.c \
+	src/way/group/find.c \
+	src/way/group/group.c \
 	src/way/group/group.h \
+	src/way/group/holders.c \
+	src/way/group/join.c \
+	src/way/group/judge.c \
+	src/way/group/judge.h \
+	src/way/group/list.c \
+	src/way/group/network.c \
+	src/way/group/show.c \
+	src/way/group/state.h \
 	src/way/notify/hear.c \
 	src/way/notify/make.c \
 	src/way/notify/make.h \

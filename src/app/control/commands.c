@@ -6,18 +6,12 @@
 
 #include <talloc.h>
 
-#include "app/control/commands.h"
 #include "app/control/listing.h"
+#include "app/control/private.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
 #include "lib/store/contact.h"
-
-struct commands {
-	struct commands_parts parts;
-	struct control *control;
-	int64_t started_ms;
-};
 
 /* An answer that waits for the disk; its own talloc context. */
 struct later {
@@ -39,7 +33,7 @@ static void on_later_durable(void *arg, bool durable)
 	talloc_free(l);
 }
 
-static void answer_when_durable(struct commands *c, uint64_t request, json_t *result)
+void answer_when_durable(struct commands *c, uint64_t request, json_t *result)
 {
 	struct later *l = talloc_zero(NULL, struct later);
 
@@ -55,7 +49,7 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	struct letter_counts n = store_letter_count(c->parts.store);
 
 	(void)args;
-	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:{s:i, s:i}, s:I, s:I, s:I, s:[]}",
+	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:{s:i, s:i}, s:I, s:I, s:I, s:o}",
 	    "address", c->parts.address,
 	    "fingerprint", c->parts.fpr,
 	    "version", PACKAGE_VERSION,
@@ -66,7 +60,7 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	    "spool", (json_int_t)n.spool,
 	    "unpulled", (json_int_t)store_notice_count_unpulled(c->parts.store),
 	    "longest_turn_ms", (json_int_t)loop_longest_ms(c->parts.loop),
-	    "groups"));
+	    "groups", listing_groups(c->parts.groups, NULL, false)));
 }
 
 static void run_queue(void *arg, uint64_t request, const json_t *args)
@@ -275,6 +269,9 @@ struct commands *commands_start(const struct commands_parts *parts, const char *
 			[CONTROL_STATUS] = run_status, [CONTROL_QUEUE] = run_queue, [CONTROL_SHOW] = run_show,
 			[CONTROL_CANCEL] = run_cancel, [CONTROL_CONTACTS] = run_contacts, [CONTROL_PULL] = run_pull,
 			[CONTROL_VERIFY] = run_verify, [CONTROL_FORGET] = run_forget, [CONTROL_TRACE] = run_trace,
+			[CONTROL_GROUP_SHOW] = run_group_show, [CONTROL_GROUP_CREATE] = run_group_create, [CONTROL_GROUP_ADD] = run_group_add,
+			[CONTROL_GROUP_REMOVE] = run_group_remove, [CONTROL_GROUP_INVITE] = run_group_invite,
+			[CONTROL_GROUP_JOIN] = run_group_join, [CONTROL_GROUP_LEAVE] = run_group_leave,
 			[CONTROL_RELOAD] = run_reload, [CONTROL_STOP] = run_stop,
 		},
 		.arg = c,
@@ -295,6 +292,7 @@ void commands_stop(struct commands **cp)
 	*cp = NULL;
 	if (c == NULL)
 		return;
+	group_joins_stop(c);
 	control_stop(&c->control);
 	talloc_free(c);
 }

@@ -8,12 +8,14 @@
 #include "app/control/control.h"
 #include "app/courier/courier.h"
 #include "lib/dht/dht.h"
+#include "way/group/group.h"
 
 struct commands_parts {
 	struct loop *loop;
 	struct store *store;
 	struct courier *courier;
 	struct dht *dht;
+	struct groups *groups;
 	const char *address, *fpr;
 	/* A new configuration is taken; OK, or REJECT with what is wrong, or what needs a restart. */
 	enum outcome (*reload)(void *arg, struct err *);
@@ -29,5 +31,8 @@ void commands_stop(struct commands **);
 /* Tickets of pulls that commands asked for have this bit; an IMAP session's never. */
 #define COMMANDS_TICKET ((uint64_t)1 << 63)
 void commands_pull_done(struct commands *, uint64_t ticket, enum outcome, const char *text);
+
+/* Something of this group has changed: who waits for his join may hear it. */
+void commands_group_changed(struct commands *, const char *group);
 
 #endif

@@ -29,6 +29,13 @@ enum control_command {
 	CONTROL_PULL,		/* uid: positive integer (of INBOX); absent: all */
 	CONTROL_VERIFY,		/* address; fpr: 40 upper-case hex, may be absent (the pinned one) */
 	CONTROL_FORGET,		/* address */
+	CONTROL_GROUP_SHOW,	/* group: name, may be absent (all) */
+	CONTROL_GROUP_CREATE,	/* group */
+	CONTROL_GROUP_ADD,	/* address, fpr; group: may be absent (the only one whose master we are) */
+	CONTROL_GROUP_REMOVE,	/* address; group: as before */
+	CONTROL_GROUP_INVITE,	/* group: as before */
+	CONTROL_GROUP_JOIN,	/* token: text; wait: seconds until an answer is given in any case, 0 and absent: at once */
+	CONTROL_GROUP_LEAVE,	/* group */
 	CONTROL_TRACE,		/* what: array of "smtp", "imap", "http", "dht"; on: boolean */
 	CONTROL_RELOAD,		/* - */
 	CONTROL_STOP,		/* - */

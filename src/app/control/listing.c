@@ -1,4 +1,6 @@
 /* Times are texts of p2pmta-protocol(7), section 3; "" stands for never. */
+#include <string.h>
+
 #include <talloc.h>
 
 #include "app/control/control.h"
@@ -81,6 +83,51 @@ json_t *listing_contact(const struct contact *c)
 {
 	return json_pack("{s:s, s:s, s:s, s:b, s:o}", "address", c->address, "fingerprint", c->fpr, "trust",
 	    trust_name(c->trust), "accepted", c->accepted, "last_seen", print_time(c->last_seen_s));
+}
+
+static json_t *print_members(const struct groups_shown *g)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < g->n_members; i++) {
+		const struct groups_shown_member *m = &g->members[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "address", m->address, "fingerprint", m->fpr,
+		    "self", m->is_self, "master", m->is_master, "conflict", m->conflict, "reachable", m->reachable, "last_seen",
+		    print_time(m->last_seen_s)));
+	}
+	return list;
+}
+
+static json_t *print_group(const struct groups_shown *g, bool whole)
+{
+	json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", g->name, "state", groups_state_name(g->state), "master", g->master,
+	    "expires", print_time(g->expires_s), "reason", g->reason);
+
+	if (!whole) {
+		json_object_set_new(j, "members", json_integer((json_int_t)g->n_members));
+		return j;
+	}
+	json_object_set_new(j, "fingerprint", json_string(g->fpr));
+	json_object_set_new(j, "serial", json_integer((json_int_t)g->serial));
+	json_object_set_new(j, "issued", print_time(g->issued_s));
+	json_object_set_new(j, "invites", json_integer((json_int_t)g->n_invites));
+	json_object_set_new(j, "members", print_members(g));
+	return j;
+}
+
+json_t *listing_groups(struct groups *groups, const char *name, bool whole)
+{
+	void *ctx = talloc_new(NULL);
+	json_t *list = json_array();
+	size_t n;
+	struct groups_shown *all = groups_show(groups, ctx, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (name == NULL || strcmp(all[i].name, name) == 0)
+			json_array_append_new(list, print_group(&all[i], whole));
+	talloc_free(ctx);
+	return list;
 }
 
 json_t *listing_contacts(struct store *store)

@@ -10,9 +10,9 @@
 #include "app/control/control.h"
 #include "lib/mail/addr.h"
 
-enum type { ID = 1, UID, FLAG, FPR, ADDRESS, ADDRESSES, TRACES };
+enum type { ID = 1, UID, FLAG, FPR, ADDRESS, ADDRESSES, TRACES, GROUP, TOKEN, WAIT };
 
-enum { MAX_ARGS = 2, MAX_ITEMS = 1000 };
+enum { MAX_ARGS = 3, MAX_ITEMS = 1000, MAX_TOKEN = 4096, MAX_WAIT = 86400 };
 
 static const struct command {
 	const char *name;
@@ -26,6 +26,13 @@ static const struct command {
 	[CONTROL_PULL] = { "pull", { { "uid", UID, false } } },
 	[CONTROL_VERIFY] = { "verify", { { "address", ADDRESS, true }, { "fpr", FPR, false } } },
 	[CONTROL_FORGET] = { "forget", { { "address", ADDRESS, true } } },
+	[CONTROL_GROUP_SHOW] = { "group-show", { { "group", GROUP, false } } },
+	[CONTROL_GROUP_CREATE] = { "group-create", { { "group", GROUP, true } } },
+	[CONTROL_GROUP_ADD] = { "group-add", { { "address", ADDRESS, true }, { "fpr", FPR, true }, { "group", GROUP, false } } },
+	[CONTROL_GROUP_REMOVE] = { "group-remove", { { "address", ADDRESS, true }, { "group", GROUP, false } } },
+	[CONTROL_GROUP_INVITE] = { "group-invite", { { "group", GROUP, false } } },
+	[CONTROL_GROUP_JOIN] = { "group-join", { { "token", TOKEN, true }, { "wait", WAIT, false } } },
+	[CONTROL_GROUP_LEAVE] = { "group-leave", { { "group", GROUP, true } } },
 	[CONTROL_TRACE] = { "trace", { { "what", TRACES, true }, { "on", FLAG, true } } },
 	[CONTROL_RELOAD] = { "reload", { { 0 } } },
 	[CONTROL_STOP] = { "stop", { { 0 } } },
@@ -81,6 +88,24 @@ static bool is_address(json_t *v)
 	return s && addr_parse(s, address) == 0 && json_string_set(v, address) == 0;
 }
 
+/* In place to its normal form. */
+static bool is_group(json_t *v)
+{
+	char name[LIMIT_ADDRESS + 1];
+	const char *s = json_string_value(v);
+	size_t n = 0;
+
+	for (; s && s[n] && n < LIMIT_ADDRESS; n++)
+		name[n] = (char)(s[n] >= 'A' && s[n] <= 'Z' ? s[n] + 'a' - 'A' : s[n]);
+	name[n] = '\0';
+	return s && !s[n] && addr_is_group(name) && json_string_set(v, name) == 0;
+}
+
+static bool is_text(const json_t *v, size_t max)
+{
+	return json_is_string(v) && json_string_length(v) <= max && strlen(json_string_value(v)) == json_string_length(v);
+}
+
 static bool is_list(const json_t *list, bool (*is_item)(json_t *))
 {
 	size_t i;
@@ -111,6 +136,12 @@ static bool is_good(enum type type, json_t *v)
 		return is_list(v, is_address);
 	case TRACES:
 		return is_list(v, is_trace);
+	case GROUP:
+		return is_group(v);
+	case TOKEN:
+		return is_text(v, MAX_TOKEN);
+	case WAIT:
+		return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= MAX_WAIT;
 	}
 	return false;
 }

@@ -184,6 +184,12 @@ void courier_set(struct courier *c, const struct courier_settings *settings)
 	c->settings.warn_after_s = settings->warn_after_s;
 }
 
+void courier_set_group(struct courier *c, const char *group)
+{
+	talloc_free(c->group);
+	c->group = group != NULL ? talloc_strdup(c, group) : NULL;
+}
+
 /* Who waits for this address's key need not wait any longer. */
 static void bring_forward(struct courier *c, const char *address, enum rcpt_state state)
 {

@@ -19,6 +19,7 @@
 #include "lib/store/notice.h"
 #include "way/deliver/deliver.h"
 #include "way/fetch/fetch.h"
+#include "way/group/group.h"
 #include "way/notify/notify.h"
 #include "way/outbox/offers.h"
 #include "way/resolve/resolve.h"
@@ -29,7 +30,6 @@ struct courier_settings {
 	const char *address;
 	const char *const *urls;	/* ours */
 	size_t n_urls;
-	const char *group;		/* NULL: none */
 	const char *own_url;		/* how we reach our own outbox: "http://127.0.0.1:4180" */
 	int64_t validity_s;		/* outbox.validity */
 	int64_t lifetime_s, warn_after_s;	/* queue.* */
@@ -47,6 +47,7 @@ struct courier_parts {
 	struct notify *notify;
 	struct fetch *fetch;
 	struct deliver *deliver;
+	struct groups *groups;
 };
 
 /* How waiting sessions hear of it. */
@@ -109,6 +110,12 @@ struct cancelled *courier_cancel(struct courier *, const void *ctx, uint64_t let
 /* The same for a message in the Outbox mailbox that is about to be expunged. REJECT: too late for some. */
 enum outcome courier_withdraw(struct courier *, uint64_t message, struct err *);
 
+/* The group that our notices name from now on, so that their receivers find our holders; NULL none. Copied. */
+void courier_set_group(struct courier *, const char *group);
+
+/* A message of this peer for its user. */
+void courier_tell(struct courier *, const char *subject, const char *text);
+
 /* Hooks of the stations. */
 void courier_on_resolved(void *courier, const char *address, enum outcome, const char *reason);
 void courier_on_conflict(void *courier, const char *address, const char *fpr, const char *rival);
@@ -118,6 +125,8 @@ void courier_on_proven(void *courier, uint64_t id);
 bool courier_on_heard(void *courier, const struct notify_heard *);
 void courier_on_recalled(void *courier, const uint8_t proof[32]);
 void courier_on_receipt(void *courier, const uint8_t proof[32]);
+void courier_on_holders(void *courier, const char *sender, const char *group);
+void courier_on_join(void *courier, struct bytes value);
 void courier_on_served(void *courier, uint64_t rcpt);
 void courier_on_body(void *courier, const struct fetch_result *);
 void courier_on_head(void *courier, const struct fetch_result *);

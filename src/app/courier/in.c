@@ -17,6 +17,7 @@
 #include "lib/mime/header.h"
 
 enum {
+	SOURCES_MAX = 64,
 	HEAD_FIRST_S = 5, HEAD_MAX_S = 1800,
 	FETCH_FIRST_S = 30, FETCH_MAX_S = 3600,
 	RECEIPT_FIRST_S = 1, RECEIPT_MAX_S = 3600,
@@ -39,20 +40,59 @@ static const char *urls_of(struct courier *c, const void *ctx, const struct noti
 	return talloc_asprintf(ctx, "%s%s%s", from->urls, n->urls[0] ? "\n" : "", n->urls);
 }
 
-/* All of them, as way/fetch wants to know them. */
-static const struct fetch_source *sources_of(struct courier *c, const void *ctx, const struct notice *n, size_t *n_out)
+/* May the network be asked because of this message: is it no stranger's, or did the user open it? */
+static bool may_look(struct courier *c, const struct notice *n, const struct contact *from)
 {
-	struct fetch_source *list = talloc_zero_array(ctx, struct fetch_source, 2 * LIMIT_URLS);
-	const char *urls = urls_of(c, list, n);
-	size_t i = 0;
+	return n->wanted || pulls_are_waiting(c, n->id) || n->state == NOTICE_HERE ||
+	    (from != NULL && (from->accepted || from->trust == TRUST_GROUP || from->trust == TRUST_VERIFIED));
+}
 
-	for (char *url; i < 2 * LIMIT_URLS && (url = urls_first(list, urls, "")) != NULL; urls = urls_rest(urls))
-		list[i++] = (struct fetch_source){
-			.url = url, .who = talloc_strdup(list, n->from),
-			.friend_address = strcmp(n->from, c->settings.address) == 0,
-		};
-	*n_out = i;
-	return list;
+/* Fellow members of the sender, who may hold what he sent, and hear the receipt for him. */
+static struct groups_holder *holders_of(struct courier *c, const void *ctx, const struct notice *n, size_t *n_out, bool *more_out)
+{
+	struct contact *from = store_contact_find(c->parts.store, ctx, n->from);
+	struct groups_sender sender = { .address = n->from, .fpr = n->fpr, .urls = urls_of(c, ctx, n), .group = n->group };
+
+	*n_out = 0;
+	*more_out = false;
+	if (strcmp(n->from, c->settings.address) == 0)
+		return NULL;
+	if (sender.group[0] == '\0' && from != NULL)
+		sender.group = from->group;
+	return groups_holders(c->parts.groups, ctx, &sender, may_look(c, n, from), n_out, more_out);
+}
+
+static void add_source(struct fetch_source *list, size_t *n, const struct fetch_source *like, const char *urls)
+{
+	for (char *url; *n < SOURCES_MAX && (url = urls_first(list, urls, "")) != NULL; urls = urls_rest(urls)) {
+		list[*n] = *like;
+		list[(*n)++].url = url;
+	}
+}
+
+static void add_holders(struct fetch_source *list, size_t *n, const struct groups_holder *holders, size_t n_holders)
+{
+	for (size_t i = 0; i < n_holders; i++) {
+		struct fetch_source like = { .who = holders[i].address, .friend_address = holders[i].is_fellow, .holder = true };
+
+		add_source(list, n, &like, holders[i].urls);
+	}
+}
+
+/* All who may have it, as way/fetch wants to know them: the sender first. */
+static void fill_sources(struct courier *c, struct fetch_order *o, const struct notice *n)
+{
+	struct fetch_source *list = talloc_zero_array(o, struct fetch_source, SOURCES_MAX);
+	struct fetch_source sender = {
+		.who = talloc_strdup(list, n->from),
+		.friend_address = strcmp(n->from, c->settings.address) == 0 || groups_is_fellow(c->parts.groups, n->from),
+	};
+	size_t n_holders;
+	struct groups_holder *holders = holders_of(c, list, n, &n_holders, &o->more);
+
+	add_source(list, &o->n_sources, &sender, urls_of(c, list, n));
+	add_holders(list, &o->n_sources, holders, n_holders);
+	o->sources = list;
 }
 
 struct fetch_order *in_order(struct courier *c, const void *ctx, const struct notice *n)
@@ -62,7 +102,7 @@ struct fetch_order *in_order(struct courier *c, const void *ctx, const struct no
 	o->id = n->id;
 	o->sender = talloc_strdup(o, n->from);
 	o->fpr = n->fpr;
-	o->sources = sources_of(c, o, n, &o->n_sources);
+	fill_sources(c, o, n);
 	memcpy(o->hash, n->hash, 32);
 	memcpy(o->digest, n->digest, 32);
 	memcpy(o->key, n->key, 32);
@@ -442,6 +482,45 @@ void courier_on_body(void *courier, const struct fetch_result *result)
 	talloc_free(ctx);
 }
 
+/* A receipt that nobody has confirmed goes to who is known now. */
+static void receipts_again(struct courier *c, const void *ctx, const char *sender)
+{
+	size_t n;
+	struct notice **rows = store_notice_due(c->parts.store, ctx, NOTICE_HERE, INT64_MAX, SIZE_MAX, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(rows[i]->from, sender) == 0)
+			agenda_set(c->agenda, AGENDA_NOTICE, rows[i]->id, clock_now_ms());
+}
+
+/* More is known of who may have this sender's messages. */
+void courier_on_holders(void *courier, const char *sender, const char *group)
+{
+	struct courier *c = courier;
+	void *ctx = talloc_new(NULL);
+	struct contact *from = store_contact_find(c->parts.store, ctx, sender);
+	struct fetch_source *list = talloc_zero_array(ctx, struct fetch_source, SOURCES_MAX);
+	size_t n = 0, n_holders;
+
+	if (c->agenda != NULL && from != NULL) {
+		struct groups_sender s = { .address = sender, .fpr = from->fpr, .urls = from->urls, .group = group };
+		struct groups_holder *holders = groups_holders(c->parts.groups, ctx, &s, false, &n_holders, NULL);
+
+		add_holders(list, &n, holders, n_holders);
+		fetch_add_sources(c->parts.fetch, sender, list, n);
+		receipts_again(c, ctx, sender);
+	}
+	talloc_free(ctx);
+}
+
+void courier_on_join(void *courier, struct bytes value)
+{
+	struct courier *c = courier;
+
+	if (c->agenda != NULL)
+		groups_on_join(c->parts.groups, value);
+}
+
 void courier_on_unwanted(void *courier, const uint8_t digest[32])
 {
 	struct courier *c = courier;
@@ -450,10 +529,25 @@ void courier_on_unwanted(void *courier, const uint8_t digest[32])
 		store_place_sweep(c->parts.store, PLACE_INBOX, digest);
 }
 
+/* The sender's, else those of who may stand in for him: notify_send() asks one after the other until one answers. */
+static const char *receipt_urls(struct courier *c, const struct notice *n)
+{
+	char *urls = talloc_strdup(n, urls_of(c, n, n));
+	size_t n_holders;
+	bool more;
+	struct groups_holder *h = holders_of(c, n, n, &n_holders, &more);
+
+	for (size_t i = 0; i < n_holders; i++)
+		urls = talloc_asprintf_append(urls, "%s%s", urls[0] != '\0' ? "\n" : "", h[i].urls);
+	return urls;
+}
+
 /* here, declined: the receipt goes out until it is proven, or out of time. */
 void in_receipt(struct courier *c, struct notice *n)
 {
-	struct notify_message m = { .address = n->from, .urls = urls_of(c, n, n) };
+	struct notify_message m = {
+		.address = n->from, .urls = receipt_urls(c, n), .friend_address = groups_is_fellow(c->parts.groups, n->from),
+	};
 	uint8_t proof[32];
 
 	if (clock_now_s() >= n->expires_s + RECEIPT_LIFE_S) {

@@ -134,7 +134,7 @@ static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, uint8
 	ns->expires_s = ns->issued_s + c->settings.validity_s;
 	for (ns->n_urls = 0; ns->n_urls < c->settings.n_urls && ns->n_urls < LIMIT_URLS; ns->n_urls++)
 		ns->urls[ns->n_urls] = c->settings.urls[ns->n_urls];
-	ns->group = c->settings.group;
+	ns->group = c->group;
 	if (!store_rcpt_knows_us(c->parts.store, r->address))
 		ns->sender_key = resolve_own_key(c->parts.resolve);
 	ns->has_head = l->has_head;

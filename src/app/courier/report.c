@@ -261,6 +261,23 @@ static void on_conflict_filed(void *arg, uint64_t id, bool ok)
 		log_err("a key conflict could not be reported");
 }
 
+static void on_told(void *arg, uint64_t id, bool ok)
+{
+	(void)arg;
+	(void)id;
+	if (!ok)
+		log_err("a message for the user could not be filed");
+}
+
+void courier_tell(struct courier *c, const char *subject, const char *text)
+{
+	void *ctx = talloc_new(NULL);
+
+	if (c->agenda != NULL)
+		deliver_own(c->parts.deliver, notice_compose(ctx, c->settings.address, subject, text, clock_now_s()), 0, on_told, c);
+	talloc_free(ctx);
+}
+
 void report_conflict(struct courier *c, const char *address, const char *fpr, const char *rival)
 {
 	void *ctx = talloc_new(NULL);

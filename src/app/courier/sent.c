@@ -46,7 +46,9 @@ static const char *urls_of(struct courier *c, const void *ctx, const char *addre
 static void bring_out(struct courier *c, const struct rcpt *r)
 {
 	struct posting *p = store_posting_find(c->parts.store, r, r->posting);
-	struct notify_message m = { .address = r->address, .urls = urls_of(c, r, r->address) };
+	struct notify_message m = {
+		.address = r->address, .urls = urls_of(c, r, r->address), .friend_address = groups_is_fellow(c->parts.groups, r->address),
+	};
 
 	if (p == NULL)
 		return;

@@ -32,6 +32,7 @@ struct courier {
 	struct reporting *reportings;	/* DSNs on a worker (report.c) */
 	struct timer *undone;		/* a commit failed: rows are read anew */
 	struct timer *daily;
+	char *group;			/* NULL: none */
 	bool stopped;
 };
 

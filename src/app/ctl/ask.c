@@ -17,7 +17,7 @@
 #include "lib/base/files.h"
 #include "lib/base/mem.h"
 
-enum { WAIT_MS = 90 * 1000, MAX_ANSWER = 64 * 1024 * 1024, BLOCK = 64 * 1024 };
+enum { MAX_ANSWER = 64 * 1024 * 1024, BLOCK = 64 * 1024 };
 
 static int dial(const char *path, struct err *e)
 {
@@ -54,9 +54,9 @@ static int send_request(int fd, const char *command, json_t *args, struct err *e
 }
 
 /* Until the line ends; the time left shrinks with each block. */
-static int read_answer(int fd, struct buf *in, struct err *e)
+static int read_answer(int fd, int64_t wait_ms, struct buf *in, struct err *e)
 {
-	int64_t end = clock_mono_ms() + WAIT_MS;
+	int64_t end = clock_mono_ms() + wait_ms;
 	char *block = mem_array(in, char, BLOCK);
 
 	while (!in->len || in->data[in->len - 1] != '\n') {
@@ -66,7 +66,7 @@ static int read_answer(int fd, struct buf *in, struct err *e)
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (ready <= 0) {
-			err_set(e, "the daemon gave no answer within %d s", WAIT_MS / 1000);
+			err_set(e, "the daemon gave no answer within %lld s", (long long)wait_ms / 1000);
 			return -1;
 		}
 		ssize_t n = read(fd, block, BLOCK);
@@ -80,14 +80,14 @@ static int read_answer(int fd, struct buf *in, struct err *e)
 	return 0;
 }
 
-json_t *ask(const char *socket, const char *command, json_t *args, struct err *e)
+json_t *ask(const char *socket, const char *command, json_t *args, int64_t wait_ms, struct err *e)
 {
 	struct buf *in = buf_new(NULL, MAX_ANSWER);
 	json_t *answer = NULL;
 	json_error_t why;
 	int fd = dial(socket, e);
 
-	if (fd >= 0 && send_request(fd, command, args, e) == 0 && read_answer(fd, in, e) == 0) {
+	if (fd >= 0 && send_request(fd, command, args, e) == 0 && read_answer(fd, wait_ms, in, e) == 0) {
 		answer = json_loadb(in->data, in->len, 0, &why);
 		if (!answer)
 			err_set(e, "the daemon's answer is no JSON: %s", why.text);

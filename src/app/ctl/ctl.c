@@ -74,25 +74,34 @@ static json_t *pack_address(int n, char **argv, struct err *e)
 	return json_pack("{s:o}", "address", control_text(argv[0]));
 }
 
-/* Fingerprints are read aloud and copied in many ways: spaces and case do not matter. */
-static json_t *pack_verify(int n, char **argv, struct err *e)
+/* Fingerprints are read aloud and copied in many ways. */
+json_t *ctl_fingerprint(int n, char **argv, struct err *e)
 {
-	json_t *args = pack_address(n, argv, e);
 	char fpr[41];
 	size_t len = 0;
 
-	for (int i = 1; i < n; i++)
+	for (int i = 0; i < n; i++)
 		for (const char *c = argv[i]; *c && len < sizeof(fpr); c++)
 			if (isxdigit((unsigned char)*c))
 				fpr[len++] = (char)toupper((unsigned char)*c);
+	if (len == 40)
+		return json_stringn(fpr, len);
+	err_set(e, "a fingerprint has 40 hex digits");
+	return NULL;
+}
+
+static json_t *pack_verify(int n, char **argv, struct err *e)
+{
+	json_t *args = pack_address(n, argv, e), *fpr;
+
 	if (n == 1)
 		return args;
-	if (len != 40) {
-		err_set(e, "a fingerprint has 40 hex digits");
+	fpr = ctl_fingerprint(n - 1, argv + 1, e);
+	if (!fpr) {
 		json_decref(args);
 		return NULL;
 	}
-	json_object_set_new(args, "fpr", json_stringn(fpr, len));
+	json_object_set_new(args, "fpr", fpr);
 	return args;
 }
 
@@ -141,6 +150,7 @@ static const struct command {
 	  "The key was compared with its owner: pin it as verified. FPR may be left out when\ncontacts shows only one.\n", 1, 11, CONTROL_VERIFY, pack_verify,
 	  show_contact, NULL },
 	{ "forget", "ADDRESS", "forget a key", "The next key in sight is pinned on first use.\n", 1, 1, CONTROL_FORGET, pack_address, show_nothing, NULL },
+	{ "group", "COMMAND ...", "groups: show, create, invite...", group_help, 1, ANY, -1, NULL, NULL, group_run },
 	{ "trace", "WHAT[,WHAT]... on|off", "log protocol dialogues", "WHAT is smtp, imap, http or dht. Secrets are masked.\n", 2, 2, CONTROL_TRACE,
 	  pack_trace, show_nothing, NULL },
 	{ "password", "[--stdin]", "make a new password", password_help, 0, ANY, -1, NULL, NULL, password_run },
@@ -179,7 +189,7 @@ static void print_help(const struct command *c)
 }
 
 /* What the daemon said: result to standard output, or reason and status. */
-static int deliver(const struct ctl *ctl, const struct command *c, const json_t *answer)
+static int deliver(const struct ctl *ctl, void (*show)(const json_t *), const json_t *answer)
 {
 	const json_t *error = json_object_get(answer, "error"), *result = json_object_get(answer, "result");
 	const char *code = json_string_value(json_object_get(error, "code")), *text = json_string_value(json_object_get(error, "text"));
@@ -197,28 +207,34 @@ static int deliver(const struct ctl *ctl, const struct command *c, const json_t 
 		json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
 		putchar('\n');
 	} else {
-		c->show(result);
+		show(result);
 	}
 	return EXIT_DONE;
+}
+
+int ctl_ask(const struct ctl *ctl, const char *command, json_t *args, int64_t wait_ms, void (*show)(const json_t *))
+{
+	struct err e;
+	json_t *answer;
+	struct settings *s = settings_load(NULL, ctl->file, &e);
+
+	if (!s) {
+		json_decref(args);
+		return ctl_fail(EXIT_REFUSED, "%s", e.text);
+	}
+	answer = ask(s->control.socket, command, args, wait_ms, &e);
+	int status = answer ? deliver(ctl, show, answer) : ctl_fail(EXIT_SILENT, "%s", e.text);
+	json_decref(answer);
+	talloc_free(s);
+	return status;
 }
 
 static int ask_daemon(const struct ctl *ctl, const struct command *c, int n, char **argv)
 {
 	struct err e;
-	json_t *args = c->pack(n, argv, &e), *answer;
+	json_t *args = c->pack(n, argv, &e);
 
-	if (!args)
-		return ctl_fail(EXIT_USAGE, "%s", e.text);
-	struct settings *s = settings_load(NULL, ctl->file, &e);
-	if (!s) {
-		json_decref(args);
-		return ctl_fail(EXIT_REFUSED, "%s", e.text);
-	}
-	answer = ask(s->control.socket, c->name, args, &e);
-	int status = answer ? deliver(ctl, c, answer) : ctl_fail(EXIT_SILENT, "%s", e.text);
-	json_decref(answer);
-	talloc_free(s);
-	return status;
+	return args ? ctl_ask(ctl, c->name, args, CTL_WAIT_MS, c->show) : ctl_fail(EXIT_USAGE, "%s", e.text);
 }
 
 static const struct command *command_find(const char *name)
@@ -230,7 +246,7 @@ static const struct command *command_find(const char *name)
 }
 
 /* --help and --json may stand behind the command, too; the others are the command's. */
-static bool take_word(int *n, char **argv, const char *word)
+bool ctl_take_word(int *n, char **argv, const char *word)
 {
 	for (int i = 1; i < *n; i++) {
 		if (!strcmp(argv[i], "--"))
@@ -244,6 +260,20 @@ static bool take_word(int *n, char **argv, const char *word)
 	return false;
 }
 
+const char *ctl_take_value(int *n, char **argv, const char *word)
+{
+	for (int i = 1; i + 1 < *n && strcmp(argv[i], "--"); i++) {
+		const char *value = argv[i + 1];
+
+		if (strcmp(argv[i], word))
+			continue;
+		memmove(argv + i, argv + i + 2, (size_t)(*n - i - 1) * sizeof(*argv));
+		*n -= 2;
+		return value;
+	}
+	return NULL;
+}
+
 static int run(struct ctl *ctl, int n, char **argv)
 {
 	const struct command *c = command_find(argv[0]);
@@ -253,11 +283,11 @@ static int run(struct ctl *ctl, int n, char **argv)
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (take_word(&n, argv, "--help")) {
+	if (ctl_take_word(&n, argv, "--help")) {
 		print_help(c);
 		return EXIT_DONE;
 	}
-	ctl->json = take_word(&n, argv, "--json") || ctl->json;
+	ctl->json = ctl_take_word(&n, argv, "--json") || ctl->json;
 	if (n - 1 < c->min || n - 1 > c->max)
 		return ctl_fail(EXIT_USAGE, "usage: p2pmta-ctl %s %s", c->name, c->args);
 	return c->run ? c->run(ctl, n, argv) : ask_daemon(ctl, c, n - 1, argv + 1);

@@ -6,7 +6,7 @@
 
 enum { HANG_STATUS = 13, HANG_RCPT = 15, HANG_EVENT = 30, HANG_CANCEL = 11, ADDRESS = 28, SUBJECT_MIN = 20 };
 
-static const char *text_of(const json_t *object, const char *key)
+const char *show_text(const json_t *object, const char *key)
 {
 	const char *s = json_string_value(json_object_get(object, key));
 
@@ -57,7 +57,11 @@ static void show_place(const char *label, const json_t *place)
 
 static void show_group(const json_t *g)
 {
-	line_print(HANG_STATUS, "%-13s%s", "group", json_is_string(g) ? json_string_value(g) : text_of(g, "name"));
+	long long n = number_of(g, "members");
+	const char *reason = show_text(g, "reason");
+
+	line_print(HANG_STATUS, "%-13s%s, %s, %lld member%s%s%s", "group", show_text(g, "name"), show_text(g, "state"), n, plural(n),
+	    *reason ? ": " : "", reason);
 }
 
 void show_status(const json_t *r)
@@ -67,9 +71,9 @@ void show_status(const json_t *r)
 	char span[32];
 	size_t i;
 
-	line_print(HANG_STATUS, "%-13s%s", "address", text_of(r, "address"));
-	line_print(HANG_STATUS, "%-13s%s", "fingerprint", text_of(r, "fingerprint"));
-	line_print(HANG_STATUS, "%-13sp2pMTA %s, up %s", "version", text_of(r, "version"), print_span(number_of(r, "uptime_s"), span));
+	line_print(HANG_STATUS, "%-13s%s", "address", show_text(r, "address"));
+	line_print(HANG_STATUS, "%-13s%s", "fingerprint", show_text(r, "fingerprint"));
+	line_print(HANG_STATUS, "%-13sp2pMTA %s, up %s", "version", show_text(r, "version"), print_span(number_of(r, "uptime_s"), span));
 	line_print(HANG_STATUS, "%-13s%s, %lld node%s known", "DHT", json_is_true(json_object_get(dht, "ready")) ? "connected" : "not connected",
 	    n_nodes, plural(n_nodes));
 	if (json_object_get(r, "reachable"))
@@ -86,7 +90,7 @@ void show_status(const json_t *r)
 /* On a terminal the reason has lines of its own. */
 static void show_reason(const json_t *rcpt)
 {
-	const char *reason = text_of(rcpt, "reason"), *again = text_of(rcpt, "next");
+	const char *reason = show_text(rcpt, "reason"), *again = show_text(rcpt, "next");
 	long long tries = number_of(rcpt, "tries");
 
 	if (*again && tries > 0)
@@ -102,15 +106,15 @@ static void show_recipients(const json_t *letter)
 	size_t i, j;
 
 	json_array_foreach(json_object_get(letter, "recipients"), i, rcpt) {
-		const char *reason = text_of(rcpt, "reason"), *address = line_pad(ctx, text_of(rcpt, "address"), ADDRESS);
+		const char *reason = show_text(rcpt, "reason"), *address = line_pad(ctx, show_text(rcpt, "address"), ADDRESS);
 		bool is_whole = line_width() == 0;
 
-		line_print(HANG_RCPT, "    %-10s %s %s%s%s", text_of(rcpt, "state"), address, text_of(rcpt, "since"),
+		line_print(HANG_RCPT, "    %-10s %s %s%s%s", show_text(rcpt, "state"), address, show_text(rcpt, "since"),
 		    *reason && is_whole ? "  " : "", is_whole ? reason : "");
 		if (*reason && !is_whole)
 			show_reason(rcpt);
 		json_array_foreach(json_object_get(rcpt, "history"), j, event)
-			line_print(HANG_EVENT, "        %s  %s", text_of(event, "at"), text_of(event, "text"));
+			line_print(HANG_EVENT, "        %s  %s", show_text(event, "at"), show_text(event, "text"));
 	}
 	talloc_free(ctx);
 }
@@ -120,8 +124,8 @@ static void show_head(const json_t *letter, bool is_listing)
 {
 	void *ctx = mem_ctx(NULL);
 	char octets[32];
-	const char *subject = text_of(letter, "subject");
-	char *head = mem_printf(ctx, "%lld  %s  %s  ", number_of(letter, "id"), text_of(letter, "submitted"),
+	const char *subject = show_text(letter, "subject");
+	char *head = mem_printf(ctx, "%lld  %s  %s  ", number_of(letter, "id"), show_text(letter, "submitted"),
 	    print_octets(number_of(letter, "size"), octets));
 	unsigned used = line_columns(head), width = line_width();
 
@@ -149,9 +153,9 @@ void show_queue(const json_t *r)
 void show_letter(const json_t *r)
 {
 	show_head(r, false);
-	line_print(HANG_RCPT, "    %-10s %s", "Message-ID", text_of(r, "message_id"));
-	if (*text_of(r, "hash"))
-		line_print(HANG_RCPT, "    %-10s %s", "sealed as", text_of(r, "hash"));
+	line_print(HANG_RCPT, "    %-10s %s", "Message-ID", show_text(r, "message_id"));
+	if (*show_text(r, "hash"))
+		line_print(HANG_RCPT, "    %-10s %s", "sealed as", show_text(r, "hash"));
 	show_recipients(r);
 }
 
@@ -162,8 +166,8 @@ void show_cancel(const json_t *r)
 	size_t i;
 
 	json_array_foreach(r, i, one)
-		line_print(HANG_CANCEL, "%-10s %s %s", text_of(one, "state"), line_pad(ctx, text_of(one, "address"), ADDRESS),
-		    text_of(one, "reason"));
+		line_print(HANG_CANCEL, "%-10s %s %s", show_text(one, "state"), line_pad(ctx, show_text(one, "address"), ADDRESS),
+		    show_text(one, "reason"));
 	talloc_free(ctx);
 }
 
@@ -176,18 +180,18 @@ void show_contacts(const json_t *r)
 	if (!json_array_size(r))
 		line_print(0, "Nobody is known yet.");
 	json_array_foreach(r, i, one)
-		line_print(4, "%s %-10s %s  %s", line_pad(ctx, text_of(one, "address"), ADDRESS), text_of(one, "trust"),
-		    text_of(one, "fingerprint"), text_of(one, "last_seen"));
+		line_print(4, "%s %-10s %s  %s", line_pad(ctx, show_text(one, "address"), ADDRESS), show_text(one, "trust"),
+		    show_text(one, "fingerprint"), show_text(one, "last_seen"));
 	talloc_free(ctx);
 }
 
 void show_contact(const json_t *r)
 {
-	line_print(HANG_STATUS, "%-13s%s", "address", text_of(r, "address"));
-	line_print(HANG_STATUS, "%-13s%s", "fingerprint", text_of(r, "fingerprint"));
-	line_print(HANG_STATUS, "%-13s%s", "trust", text_of(r, "trust"));
-	if (*text_of(r, "rival"))
-		line_print(HANG_STATUS, "%-13s%s", "but also", text_of(r, "rival"));
+	line_print(HANG_STATUS, "%-13s%s", "address", show_text(r, "address"));
+	line_print(HANG_STATUS, "%-13s%s", "fingerprint", show_text(r, "fingerprint"));
+	line_print(HANG_STATUS, "%-13s%s", "trust", show_text(r, "trust"));
+	if (*show_text(r, "rival"))
+		line_print(HANG_STATUS, "%-13s%s", "but also", show_text(r, "rival"));
 }
 
 void show_pull(const json_t *r)
@@ -202,6 +206,6 @@ void show_pull(const json_t *r)
 
 void show_note(const json_t *r)
 {
-	if (*text_of(r, "note"))
-		line_print(0, "%s", text_of(r, "note"));
+	if (*show_text(r, "note"))
+		line_print(0, "%s", show_text(r, "note"));
 }

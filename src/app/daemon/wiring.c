@@ -18,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
+#include "lib/mail/urls.h"
 #include "lib/store/contact.h"
 #include "lib/store/notice.h"
 #include "way/imap/imap.h"
@@ -44,12 +45,14 @@ struct daemon {
 	struct notify *notify;
 	struct fetch *fetch;
 	struct deliver *deliver;
+	struct groups *groups;
 	struct tls *tls;
 	struct smtp *smtp;
 	struct imap *imap;
 	struct penalty penalty;		/* of failed logins, at every door */
 	struct commands *commands;
 	struct timer *watchdog, *again;
+	struct timer *moving;		/* into another DHT network, in a turn of its own */
 };
 
 /* Mail clients. */
@@ -149,12 +152,102 @@ static void on_published(void *arg, struct bytes descriptor, struct bytes pubkey
 
 static void on_resolved(void *arg, const char *address, enum outcome res, const char *reason)
 {
-	courier_on_resolved(((struct daemon *)arg)->courier, address, res, reason);
+	struct daemon *d = arg;
+
+	courier_on_resolved(d->courier, address, res, reason);
+	groups_on_resolved(d->groups, address, res);
 }
 
 static void on_conflict(void *arg, const char *address, const char *fpr, const char *rival)
 {
 	courier_on_conflict(((struct daemon *)arg)->courier, address, fpr, rival);
+}
+
+/* Groups. */
+
+static bool on_is_friend(void *arg, const char *address)
+{
+	struct daemon *d = arg;
+
+	return d->groups != NULL && groups_is_fellow(d->groups, address);
+}
+
+static void on_group_changed(void *arg, const char *group)
+{
+	struct daemon *d = arg;
+
+	log_info("group=%s own=%s", group, groups_own(d->groups) != NULL ? groups_own(d->groups) : "-");
+	resolve_set_group(d->resolve, groups_own(d->groups));
+	courier_set_group(d->courier, groups_own(d->groups));
+	if (d->commands != NULL)
+		commands_group_changed(d->commands, group);
+}
+
+static void on_group_published(void *arg, const char *group, struct bytes descriptor)
+{
+	offers_page_set(((struct daemon *)arg)->offers, PAGE_GROUP, group, descriptor);
+}
+
+static void on_group_holders(void *arg, const char *sender, const char *group)
+{
+	courier_on_holders(((struct daemon *)arg)->courier, sender, group);
+}
+
+static void on_group_resolve(void *arg, const char *address, bool fresh)
+{
+	resolve_ask(((struct daemon *)arg)->resolve, address, fresh);
+}
+
+static bool on_group_vouch(void *arg, const char *address, const char *fpr)
+{
+	return resolve_vouch(((struct daemon *)arg)->resolve, address, fpr);
+}
+
+static void on_group_tell(void *arg, const char *subject, const char *text)
+{
+	courier_tell(((struct daemon *)arg)->courier, subject, text);
+}
+
+static void on_group_moved(void *arg)
+{
+	timer_set(((struct daemon *)arg)->moving, 0);
+}
+
+/* Where peers are met: what p2pmta.conf says, or what a join brought (way/group/network.c). Lists are below ctx. */
+static struct dht_settings dht_settings(struct daemon *d, const void *ctx)
+{
+	const struct settings *s = d->settings;
+	struct network_row *joined = groups_network(d->store, ctx, s->dht.network);
+	const char **nodes = talloc_zero_array(ctx, const char *, s->dht.bootstrap.n + GROUPS_NODES_MAX + 1);
+	struct dht_settings dht = { .port = s->dht.port, .bootstrap = nodes, .network = s->dht.network, .discovery = s->dht.discovery };
+
+	if (joined == NULL || joined->number == dht.network)
+		for (size_t i = 0; i < s->dht.bootstrap.n; i++)
+			nodes[dht.n_bootstrap++] = s->dht.bootstrap.list[i];
+	if (joined == NULL)
+		return dht;
+	dht.network = joined->number;
+	for (const char *rest = joined->bootstrap; rest[0] != '\0' && dht.n_bootstrap < s->dht.bootstrap.n + GROUPS_NODES_MAX;
+	    rest = urls_rest(rest))
+		nodes[dht.n_bootstrap++] = talloc_strndup(nodes, rest, strcspn(rest, "\n"));
+	return dht;
+}
+
+static void on_moving(void *arg)
+{
+	struct daemon *d = arg;
+	void *ctx = talloc_new(NULL);
+	struct dht_settings dht = dht_settings(d, ctx);
+	struct err e = { "" };
+
+	if (dht_move(d->dht, &dht, &e)) {
+		log_info("dht=moved network=%u", (unsigned)dht.network);
+	} else {
+		/* The rows say where to go: a new start gets there. */
+		log_err("dht=gone why=\"%s\"", e.text);
+		loop_stop(d->loop);
+	}
+	talloc_free(ctx);
 }
 
 /* What way/fetch needs of way/seal; worker threads. */
@@ -215,13 +308,33 @@ static void courier_settings(const struct daemon *d, const struct settings *s, s
 		.address = s->address,
 		.urls = s->outbox.url.list,
 		.n_urls = s->outbox.url.n < LIMIT_URLS ? s->outbox.url.n : LIMIT_URLS,
-		.group = s->n_groups > 0 ? s->groups[0].name : NULL,
 		.own_url = d->own_url,
 		.validity_s = s->outbox.validity_s,
 		.lifetime_s = s->queue.lifetime_s,
 		.warn_after_s = s->queue.warn_after_s,
 		.die_after = getenv("P2PMTA_DIE_AFTER"),
 	};
+}
+
+/* The group sections as way/group wants them, below ctx. */
+static struct groups_conf *groups_conf(const void *ctx, const struct settings *s)
+{
+	struct groups_conf *conf = talloc_zero_array(ctx, struct groups_conf, s->n_groups + 1);
+
+	for (size_t i = 0; i < s->n_groups; i++)
+		conf[i] = (struct groups_conf){
+			.name = s->groups[i].name, .master = s->groups[i].master, .key = s->groups[i].key,
+			.members = s->groups[i].members.list, .n_members = s->groups[i].members.n,
+		};
+	return conf;
+}
+
+static void set_groups(struct daemon *d, const struct settings *s)
+{
+	void *ctx = talloc_new(NULL);
+
+	groups_set(d->groups, groups_conf(ctx, s), s->n_groups);
+	talloc_free(ctx);
 }
 
 /* Keys that are read anew while it runs; what else changed needs a restart. */
@@ -246,7 +359,8 @@ static enum outcome on_reload(void *arg, struct err *e)
 		log_warn("log.to = %s cannot be opened; logging goes on as before", s->log.to);
 	courier_settings(d, s, &courier);
 	courier_set(d->courier, &courier);
-	err_set(e, "queue, outbox.validity, log and the TLS certificate are taken over; other keys need a restart");
+	set_groups(d, s);
+	err_set(e, "queue, group, outbox.validity, log and the TLS certificate are taken over; other keys need a restart");
 	log_info("configuration=reloaded file=%s", s->file);
 	talloc_free(s);
 	return OK;
@@ -305,10 +419,6 @@ static bool start_state(struct daemon *d, struct err *e)
 static bool start_network(struct daemon *d, struct err *e)
 {
 	const struct settings *s = d->settings;
-	struct dht_settings dht = {
-		.port = s->dht.port, .bootstrap = s->dht.bootstrap.list, .n_bootstrap = s->dht.bootstrap.n,
-		.network = s->dht.network, .discovery = s->dht.discovery,
-	};
 	struct http_client_settings http = {
 		.own_urls = s->outbox.url.list, .n_own_urls = s->outbox.url.n, .user_agent = "p2pMTA/" PACKAGE_VERSION,
 	};
@@ -324,7 +434,12 @@ static bool start_network(struct daemon *d, struct err *e)
 	d->http = http_client_new(d->loop, &http, e);
 	if (d->http == NULL)
 		return false;
+	void *ctx = talloc_new(NULL);
+	struct dht_settings dht = dht_settings(d, ctx);
+
+	d->moving = timer_new(d->loop, on_moving, d);
 	d->dht = dht_new(d->loop, &dht, e);
+	talloc_free(ctx);
 	return d->dht != NULL;
 }
 
@@ -353,22 +468,41 @@ static bool start_outbox(struct daemon *d, struct err *e)
 	return true;
 }
 
+static void start_groups(struct daemon *d)
+{
+	const struct settings *s = d->settings;
+	void *ctx = talloc_new(NULL);
+	struct groups_parts parts = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
+	struct groups_settings settings = {
+		.address = s->address, .urls = s->outbox.url.list, .n_urls = s->outbox.url.n, .network = s->dht.network,
+		.bootstrap = s->dht.bootstrap.list, .n_bootstrap = s->dht.bootstrap.n, .conf = groups_conf(ctx, s), .n_conf = s->n_groups,
+	};
+	struct groups_hooks hooks = {
+		.changed = on_group_changed, .published = on_group_published, .holders = on_group_holders, .resolve = on_group_resolve,
+		.vouch = on_group_vouch, .tell = on_group_tell, .moved = on_group_moved, .arg = d,
+	};
+
+	d->groups = groups_start(&parts, &settings, &hooks);
+	resolve_set_group(d->resolve, groups_own(d->groups));
+	courier_set_group(d->courier, groups_own(d->groups));
+	talloc_free(ctx);
+}
+
 static bool start_stations(struct daemon *d, struct err *e)
 {
 	const struct settings *s = d->settings;
 	struct resolve_parts resolve = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
 	struct resolve_settings descriptor = {
 		.address = s->address, .urls = s->outbox.url.list, .n_urls = s->outbox.url.n < LIMIT_URLS ? s->outbox.url.n : LIMIT_URLS,
-		.group = s->n_groups > 0 ? s->groups[0].name : NULL,
 	};
 	struct resolve_hooks resolve_hooks = {
-		.resolved = on_resolved, .published = on_published, .conflict = on_conflict, .arg = d,
+		.resolved = on_resolved, .published = on_published, .conflict = on_conflict, .is_friend = on_is_friend, .arg = d,
 	};
 	struct notify_parts notify = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
 	struct notify_settings hearing = { .address = s->address, .poll_ms = s->dht.poll_ms };
 	struct notify_hooks notify_hooks = {
 		.made = courier_on_made, .sent = courier_on_sent, .proven = courier_on_proven, .heard = courier_on_heard,
-		.recalled = courier_on_recalled, .receipt = courier_on_receipt, .arg = d->courier,
+		.recalled = courier_on_recalled, .receipt = courier_on_receipt, .join = courier_on_join, .arg = d->courier,
 	};
 	struct fetch_parts fetch = {
 		d->loop, d->pool, d->pgp, d->http, store_dir(d->store, PLACE_INBOX), FETCH_HEDGE_MS, body_work, head_work,
@@ -380,6 +514,7 @@ static bool start_stations(struct daemon *d, struct err *e)
 	d->resolve = resolve_start(&resolve, &descriptor, &resolve_hooks);
 	d->notify = notify_start(&notify, &hearing, &notify_hooks);
 	d->deliver = deliver_start(d->pool, d->store);
+	start_groups(d);
 	d->fetch = fetch_start(&fetch, &fetch_hooks, e);
 	return d->fetch != NULL;
 }
@@ -395,6 +530,7 @@ static bool start_courier(struct daemon *d, struct err *e)
 		return false;
 	struct courier_parts parts = {
 		d->loop, d->pool, d->store, d->pgp, d->resolve, d->offers, d->notify, d->fetch, d->deliver,
+		d->groups,
 	};
 
 	courier_start(d->courier, &parts);
@@ -443,7 +579,7 @@ static bool start_imap(struct daemon *d, struct err *e)
 static bool start_control(struct daemon *d, struct err *e)
 {
 	struct commands_parts parts = {
-		.loop = d->loop, .store = d->store, .courier = d->courier, .dht = d->dht, .address = d->settings->address,
+		.loop = d->loop, .store = d->store, .courier = d->courier, .dht = d->dht, .groups = d->groups, .address = d->settings->address,
 		.fpr = d->fpr, .reload = on_reload, .stop = on_stop, .arg = d,
 	};
 
@@ -498,6 +634,7 @@ static void stop_stations(struct daemon *d)
 {
 	if (d->courier != NULL)
 		courier_stop(d->courier);
+	groups_stop(&d->groups);
 	notify_stop(&d->notify);
 	resolve_stop(&d->resolve);
 	fetch_stop(&d->fetch);
@@ -526,6 +663,7 @@ void daemon_free(struct daemon **dp)
 	store_close(&d->store);
 	timer_free(&d->watchdog);
 	timer_free(&d->again);
+	timer_free(&d->moving);
 	tls_free(&d->tls);
 	loop_free(&d->loop);
 	pgp_free(&d->pgp);

@@ -63,8 +63,8 @@ struct groups_hooks {
 	void (*changed)(void *arg, const char *group);
 	/* The newest list of a group of ours, as it is to be served; empty: none any more. */
 	void (*published)(void *arg, const char *group, struct bytes descriptor);
-	/* More holders of this sender's messages are known: groups_holders() again. */
-	void (*holders)(void *arg, const char *sender);
+	/* More holders of this sender's messages, of the group he names, are known: groups_holders() again. */
+	void (*holders)(void *arg, const char *sender, const char *group);
 	/* Find this address's key and URLs; ends with groups_on_resolved(), never from inside. */
 	void (*resolve)(void *arg, const char *address, bool fresh);
 	/* The list says that this is the address's key: pin it. False: another one is pinned; the user is told. */
@@ -117,12 +117,22 @@ struct groups_sender {
 	const char *urls;		/* his, one per line; "" none */
 	const char *group;		/* that he names */
 };
+struct groups_holder {
+	const char *address;
+	const char *urls;		/* of his outbox, one per line; never "" */
+	bool is_fellow;			/* of ours: private addresses may be used */
+};
 /*
- * URLs of others who may hold this sender's messages: members of his group, without him and without ourselves; one per
- * line, below ctx; "" none known now. look: nothing of a stranger's doing, so the network may be asked; what comes of it
- * is told by hooks.holders(sender). Asking again while it is looked for does nothing, nor soon after.
+ * Others who may hold this sender's messages, as far as it is known now: members of his group, without him and without
+ * ourselves; below ctx. look: this is no stranger's doing, so the network may be asked for more; what comes of it is told
+ * by hooks.holders(sender). *more_out (may be NULL): that is under way. Asking again meanwhile does nothing, nor soon after.
  */
-char *groups_holders(struct groups *, const void *ctx, const struct groups_sender *, bool look);
+struct groups_holder *groups_holders(struct groups *, const void *ctx, const struct groups_sender *, bool look, size_t *n_out,
+    bool *more_out);
+
+enum { GROUPS_NODES_MAX = LIMIT_URLS };	/* bootstrap nodes that a join brings */
+/* The DHT network that a join brought, below ctx; NULL: the configured one counts. Needs no station. */
+struct network_row *groups_network(struct store *, const void *ctx, uint32_t configured);
 
 /* p2pmta-ctl group. What REJECT says is for people. name NULL: the only one whose master we are, or that of our address. */
 

@@ -102,7 +102,7 @@ static void hear_ns(struct notify *n, const struct value *v, struct bytes octets
 	uint8_t hash[32];
 	struct err e;
 
-	if (v->ns_kind == NS_JOIN || octets.len > LIMIT_NS_VALUE || !value_day_good(v->day, clock_now_s()))
+	if (octets.len > LIMIT_NS_VALUE || !value_day_good(v->day, clock_now_s()))
 		return;
 	digest_of(octets, hash);
 	HASH_FIND(hh, n->hearing->pending, hash, 32, p);
@@ -124,7 +124,10 @@ void notify_take(struct notify *n, struct bytes octets)
 		return;
 	switch (v.kind) {
 	case VALUE_NS:
-		hear_ns(n, &v, octets);
+		if (v.ns_kind != NS_JOIN)
+			hear_ns(n, &v, octets);
+		else if (n->hooks.join != NULL)
+			n->hooks.join(n->hooks.arg, octets);
 		break;
 	case VALUE_NR:
 		n->hooks.receipt(n->hooks.arg, v.proof);

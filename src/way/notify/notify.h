@@ -61,6 +61,8 @@ struct notify_hooks {
 	/* Somebody shows a T_recall, or a T_got or T_declined: a lookup decides what it is worth. */
 	void (*recalled)(void *arg, const uint8_t proof[32]);
 	void (*receipt)(void *arg, const uint8_t proof[32]);
+	/* An ns value of kind 2: somebody wants to join a group of ours. Unchecked; may be NULL. */
+	void (*join)(void *arg, struct bytes value);
 	void *arg;
 };
 
@@ -80,6 +82,7 @@ struct notify_message {
 	const char *address;		/* whose ns (or nr) key */
 	struct bytes value;		/* as it stands in the DHT */
 	const char *urls;
+	bool friend_address;		/* a fellow member: private addresses are fine */
 };
 
 /* Put it until stopped, and POST it now (ns and receipts). Again with the same kind and id: POST again, put again if nobody has it. */

@@ -28,6 +28,7 @@ struct sending {
 	struct bytes value;
 	char *urls;			/* of the POSTs under way */
 	const char *next_url;
+	bool friend_address;
 	bool own;			/* it is for ourselves */
 	struct timer *to_self;
 	UT_hash_handle hh;
@@ -95,7 +96,7 @@ static void post_next(struct sending *s)
 	const char *route = routes[s->id.kind];
 	struct http_call call = {
 		.method = "POST", .body = s->value, .max = 4096, .quiet_ms = POST_MS, .total_ms = POST_MS,
-		.done = on_posted, .arg = s,
+		.friend_address = s->friend_address, .done = on_posted, .arg = s,
 	};
 
 	if (route == NULL || (call.url = urls_first(s->urls, s->next_url, route)) == NULL)
@@ -158,6 +159,7 @@ void notify_send(struct notify *n, enum notify_kind kind, uint64_t id, const str
 	talloc_free(s->urls);
 	s->urls = talloc_strdup(s, m->urls);
 	s->next_url = s->urls;
+	s->friend_address = m->friend_address;
 	post_next(s);
 }
 

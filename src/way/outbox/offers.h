@@ -73,10 +73,10 @@ void offers_closed_http(struct offers *, uint64_t token);
 void offers_heard_add(struct offers *, const uint8_t proof[32]);
 bool offers_heard_has(struct offers *, const uint8_t proof[32]);
 
-/* Open descriptors, published in one piece: descriptor (binary), own public key (armored), others' keys by address. Copied; empty removes. */
-enum offers_page { PAGE_DESCRIPTOR, PAGE_PUBKEY };
+/* Open descriptors, published in one piece: descriptor (binary), own public key (armored), others' keys by address, group lists by name. Copied; empty removes. */
+enum offers_page { PAGE_DESCRIPTOR, PAGE_PUBKEY, PAGE_GROUP };
 void offers_page_set(struct offers *, enum offers_page, const char *address, struct bytes);
-/* Below ctx; empty when there is none. address "" is our own. */
+/* Below ctx; empty when there is none. address "" is our own; for PAGE_GROUP it is the name. */
 struct bytes offers_page_get(struct offers *, const void *ctx, enum offers_page, const char *address);
 
 #endif

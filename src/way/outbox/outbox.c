@@ -144,6 +144,15 @@ static void get_pubkey_of_http(struct outbox *o, const struct http_request *r, c
 		answer_text(a, 404, "not found\n");
 }
 
+static void get_group_http(struct outbox *o, const struct http_request *r, const char *rest, struct http_answer *a)
+{
+	(void)r;
+	if (addr_is_group(rest))
+		page_http(o, PAGE_GROUP, rest, a);
+	else
+		answer_text(a, 404, "not found\n");
+}
+
 /* A running transfer of m'. */
 struct transfer {
 	struct outbox *outbox;
@@ -231,6 +240,7 @@ static const struct route {
 	{ "GET",  "/descriptor", false, get_descriptor_http },
 	{ "GET",  "/pubkey",     false, get_pubkey_http },
 	{ "GET",  "/pubkey/",    true,  get_pubkey_of_http },
+	{ "GET",  "/group/",     true,  get_group_http },
 	{ "GET",  "/outbox/",    true,  get_outbox_http },
 	{ "POST", "/ns",         false, post_ns_http },
 	{ "POST", "/nr",         false, post_nr_http },

@@ -22,7 +22,7 @@ struct own {
 	struct dht_put *put;
 	struct bytes key;		/* minimal, binary */
 	int64_t issued_s;		/* of the one that is published; 0: none */
-	bool running;
+	bool running, again;
 };
 
 /* One signing; its own talloc context. */
@@ -78,7 +78,10 @@ static void sign_done(void *arg)
 		log_info("descriptor=again why=\"%s\"", j->err.text);
 	else
 		log_err("descriptor=unsigned why=\"%s\"", j->err.text);
-	timer_set(o->timer, j->res == OK ? CHECK_MS : AGAIN_MS);
+	if (o->again)
+		o->issued_s = 0;
+	timer_set(o->timer, o->again ? 0 : j->res == OK ? CHECK_MS : AGAIN_MS);
+	o->again = false;
 	talloc_free(j);
 }
 
@@ -126,13 +129,20 @@ static void on_timer(void *arg)
 	j->pgp = o->parts->pgp;
 	j->peer = (struct peer){
 		.issued_s = now, .expires_s = now + BINDING_S, .reachable_until_s = now + DAY_S,
-		.serial = next_serial(o), .n_urls = s->n_urls, .group = s->group, .stamp = s->stamp,
+		.serial = next_serial(o), .n_urls = s->n_urls, .group = s->group != NULL ? talloc_strdup(j, s->group) : NULL, .stamp = s->stamp,
 	};
 	snprintf(j->peer.address, sizeof(j->peer.address), "%s", s->address);
 	for (size_t i = 0; i < s->n_urls; i++)
 		j->peer.urls[i] = s->urls[i];
 	o->running = true;
 	store_when_durable(o->parts->store, on_serial_durable, j);
+}
+
+void own_renew(struct own *o)
+{
+	o->again = o->running;
+	o->issued_s = 0;
+	timer_set(o->timer, 0);
 }
 
 struct bytes own_key(const struct own *o)

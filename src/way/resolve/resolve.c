@@ -35,6 +35,7 @@ struct resolve {
 	struct resolve_hooks hooks;
 	struct own *own;
 	struct ask *asks;
+	char *group;			/* set while it runs */
 	struct ask_answer *answers;	/* known ones, answered in the next turn */
 	struct timer *soon;
 };
@@ -223,6 +224,7 @@ static void on_http_done(void *arg, const struct http_reply *reply)
 
 static void ask_peer_itself(struct ask *a, const struct contact *c)
 {
+	const struct resolve *r = a->resolve;
 	struct http_call call = {
 		.method = "GET", .max = LIMIT_DESCRIPTOR, .quiet_ms = LOOK_MS, .total_ms = LOOK_MS,
 		.done = on_http_done, .arg = a,
@@ -231,6 +233,7 @@ static void ask_peer_itself(struct ask *a, const struct contact *c)
 	call.url = urls_first(c, c->urls, "/descriptor");
 	if (call.url == NULL)
 		return;
+	call.friend_address = r->hooks.is_friend != NULL && r->hooks.is_friend(r->hooks.arg, a->address);
 	a->transfer = http_call(a->resolve->parts.http, &call);
 }
 
@@ -300,6 +303,37 @@ bool resolve_pin(struct resolve *r, const char *address, const char *fpr)
 	store_contact_save(r->parts.store, c);
 	talloc_free(ctx);
 	return good;
+}
+
+bool resolve_vouch(struct resolve *r, const char *address, const char *fpr)
+{
+	void *ctx = talloc_new(NULL);
+	struct contact *c = contact_get(r, ctx, address);
+	bool good = !is_held(c) && (c->fpr[0] == '\0' || strcmp(c->fpr, fpr) == 0);
+
+	if (!good) {
+		note_rival(r, c, fpr);
+		store_contact_save(r->parts.store, c);
+	} else if (c->fpr[0] == '\0' || c->trust < TRUST_GROUP) {
+		c->fpr = fpr;
+		c->trust = TRUST_GROUP;
+		store_contact_save(r->parts.store, c);
+	}
+	talloc_free(ctx);
+	return good;
+}
+
+void resolve_set_group(struct resolve *r, const char *group)
+{
+	const char *old = r->settings.group;
+
+	if ((old == NULL && group == NULL) || (old != NULL && group != NULL && strcmp(old, group) == 0))
+		return;
+	char *copy = group != NULL ? talloc_strdup(r, group) : NULL;
+
+	talloc_free(r->group);
+	r->settings.group = r->group = copy;
+	own_renew(r->own);
 }
 
 struct bytes resolve_own_key(const struct resolve *r)

@@ -42,6 +42,8 @@ struct resolve_hooks {
 	void (*published)(void *arg, struct bytes descriptor, struct bytes pubkey);
 	/* Somebody shows another key for a pinned address, or two before a pin. Told once per key. */
 	void (*conflict)(void *arg, const char *address, const char *fpr, const char *rival);
+	/* A fellow member of a group of ours? Then his private addresses may be asked. May be NULL. */
+	bool (*is_friend)(void *arg, const char *address);
 	void *arg;
 };
 
@@ -58,6 +60,11 @@ void resolve_ask(struct resolve *, const char *address, bool fresh);
  * there is none (first use). False: another one is pinned, or a conflict is open.
  */
 bool resolve_pin(struct resolve *, const char *address, const char *fpr);
+
+/* The same with the word of a pinned master (section 6): trust becomes TRUST_GROUP, unless it is more already. */
+bool resolve_vouch(struct resolve *, const char *address, const char *fpr);
+/* The group that our descriptor names from now on; NULL none. Borrowed until the next call. */
+void resolve_set_group(struct resolve *, const char *group);
 
 /* Our minimal public key, once published; empty before. Borrowed. */
 struct bytes resolve_own_key(const struct resolve *);

@@ -1,0 +1,30 @@
+#ifndef CONTROL_PRIVATE_H
+#define CONTROL_PRIVATE_H
+/* What the files behind commands.h share. */
+#include <sys/queue.h>
+
+#include "app/control/commands.h"
+
+struct join_wait;
+
+struct commands {
+	struct commands_parts parts;
+	struct control *control;
+	int64_t started_ms;
+	LIST_HEAD(, join_wait) joins;	/* groups.c: who waits to be let in */
+};
+
+/* The answer, once what was written so far is on disk; takes result. */
+void answer_when_durable(struct commands *, uint64_t request, json_t *result);
+
+/* groups.c */
+void run_group_show(void *commands, uint64_t request, const json_t *args);
+void run_group_create(void *commands, uint64_t request, const json_t *args);
+void run_group_add(void *commands, uint64_t request, const json_t *args);
+void run_group_remove(void *commands, uint64_t request, const json_t *args);
+void run_group_invite(void *commands, uint64_t request, const json_t *args);
+void run_group_join(void *commands, uint64_t request, const json_t *args);
+void run_group_leave(void *commands, uint64_t request, const json_t *args);
+void group_joins_stop(struct commands *);
+
+#endif
