@@ -50,6 +50,15 @@ src_way_libway_a_SOURCES = \
 	src/way/seal/seal.c \
 	src/way/seal/seal.h
 
+check_PROGRAMS += tests/unit/test_judge
+tests_unit_test_judge_SOURCES = tests/unit/test_judge.c tests/unit/unit.h
+tests_unit_test_judge_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_judge_LDADD = src/way/libway.a $(LIB_PGP) $(LIB_MAIL) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_judge
+tests_fuzz_fuzz_judge_SOURCES = tests/fuzz/fuzz_judge.c
+tests_fuzz_fuzz_judge_LDADD = $(FUZZ_MAIN) src/way/libway.a $(LIB_PGP) $(LIB_MAIL)
+
 check_PROGRAMS += tests/unit/test_fetch
 tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c tests/unit/holders.h tests/unit/turns.h tests/unit/unit.h
 tests_unit_test_fetch_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
