@@ -1,7 +1,8 @@
 /*
  * The head object, or m' as a whole: one source is asked; when it is silent
- * for a second, the next one is asked beside it, and the first that delivers
- * an octet goes on alone. Octets stream past a digest and the framing check.
+ * for a second, the next one is asked beside it, and whoever is ahead goes on
+ * alone: so a good one goes on at once beside one that says nothing, and one
+ * that only paused keeps what it has brought. Octets stream past a digest and the framing check.
  * A small m' (or head object) waits in a nameless file (in memory) until it is whole; then
  * one worker job opens it. A large m' flows into gpg while it arrives: there the
  * result counts when both have ended, and gpg cannot end before the hash is known.
@@ -69,15 +70,20 @@ static void try_free(struct try *t)
 	talloc_free(t);
 }
 
-/* What had begun to deliver and then stopped is remembered for it. */
+static bool is_silent(const struct try *t, int64_t now_ms)
+{
+	return !t->held && now_ms - t->last_ms >= t->race->pull->fetch->parts.hedge_ms;
+}
+
+/* Those that have not more than this one. What had begun to deliver and then stopped is remembered for it. */
 static void cut_others(struct race *r, const struct try *t)
 {
 	for (size_t i = r->n; i-- > 0;) {
 		struct try *other = r->tries[i];
 
-		if (other == t)
+		if (other == t || other->octets > t->octets)
 			continue;
-		if (other->octets > 0)
+		if (other->octets > 0 && is_silent(other, clock_mono_ms()))
 			pull_blame_stalled(r->pull, other->source);
 		try_free(other);
 	}
@@ -200,8 +206,8 @@ static enum http_taken on_octets(void *arg, struct bytes b)
 	t->held = must_wait(t);
 	if (t->held)
 		return HTTP_HOLD;
-	cut_others(t->race, t);
 	t->octets += b.len;
+	cut_others(t->race, t);
 	digest_add(t->digest, b.data, b.len);
 	if (!is_framed(t, b) || keep_octets(t, b) == 0)
 		return HTTP_TAKEN;
@@ -315,7 +321,7 @@ static void next_try(struct race *r, bool beside)
 static bool all_are_silent(const struct race *r, int64_t now_ms)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (r->tries[i]->held || now_ms - r->tries[i]->last_ms < r->pull->fetch->parts.hedge_ms)
+		if (!is_silent(r->tries[i], now_ms))
 			return false;
 	return true;
 }
