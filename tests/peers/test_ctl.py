@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 
 from peers import CtlError, program, until
@@ -35,6 +36,37 @@ class Ctl(Scene):
         self.assertEqual(s["outbox"], {"messages": 0, "bytes": 0})
         self.assertEqual(s["replicas"], {"messages": 0, "bytes": 0})
         self.assertEqual((s["spool"], s["unpulled"], s["groups"]), (0, 0, []))
+
+    def test_doctor(self):
+        found = {c["check"]: c["state"] for c in self.alice.ctl("doctor")["checks"]}
+        clock = found.pop("clock")
+        self.assertIn(clock, ("good", "warn"))      # whether something keeps it right is the machine's affair
+        self.assertEqual(found, dict.fromkeys(("configuration", "files", "key", "disk", "store", "daemon", "ports", "dht"), "good"))
+        with self.assertRaises(CtlError) as caught:
+            self.alice.ctl("doctor", "--repair")
+        self.assertEqual(caught.exception.status, 1)    # it runs
+
+    def test_doctor_repairs(self):
+        self.alice.send(self.bob, letter(self.alice, self.bob, "one"))
+        self.bob.wait_mail(1)
+        self.alice.send(self.bob, letter(self.alice, self.bob, "two"))
+        uids = self.bob.wait_mail(2)
+        self.bob.stop()
+        db = sqlite3.connect(os.path.join(self.bob.state, "state.db"))
+        db.execute("DELETE FROM content WHERE id = (SELECT content FROM message ORDER BY uid LIMIT 1)")
+        db.commit()
+        db.close()
+        run = [program("p2pmta-ctl"), "-c", self.bob.config, "doctor"]
+        done = subprocess.run(run, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^bad +store .*1 messages without a content$")
+        self.assertRegex(done.stdout, r"(?m)^warn +daemon ")
+        done = subprocess.run(run + ["--repair"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^repaired +store .*1 messages without a content$")
+        self.assertEqual(subprocess.run(run, capture_output=True).returncode, 0)
+        self.bob.start(dht=True)
+        self.assertEqual(self.bob.uids(), uids[1:])
 
     def test_queue_and_show(self):
         m = letter(self.alice, self.bob, "in the queue", message_id="<queue@test>")

@@ -154,6 +154,7 @@ static const struct command {
 	{ "trace", "WHAT[,WHAT]... on|off", "log protocol dialogues", "WHAT is smtp, imap, http or dht. Secrets are masked.\n", 2, 2, CONTROL_TRACE,
 	  pack_trace, show_nothing, NULL },
 	{ "password", "[--stdin]", "make a new password", password_help, 0, ANY, -1, NULL, NULL, password_run },
+	{ "doctor", "[--repair]", "what is wrong, and what to do", doctor_help, 0, ANY, -1, NULL, NULL, doctor_run },
 	{ "reload", "", "read p2pmta.conf again", "The same as SIGHUP.\n", 0, 0, CONTROL_RELOAD, pack_none, show_note, NULL },
 	{ "stop", "", "stop the daemon", "The same as SIGTERM.\n", 0, 0, CONTROL_STOP, pack_none, show_nothing, NULL },
 };

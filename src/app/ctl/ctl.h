@@ -59,15 +59,16 @@ char *line_cut(const void *ctx, const char *, unsigned columns);
 /* qr.c: text as a QR code for the terminal; false: it does not fit there. */
 bool qr_print(const char *text);
 
-/* init.c, password.c, group.c: argv[0] is the command. */
+/* init.c, password.c, group.c, doctor.c: argv[0] is the command. */
 int init_run(struct ctl *, int argc, char **argv);
 int password_run(struct ctl *, int argc, char **argv);
 int group_run(struct ctl *, int argc, char **argv);
+int doctor_run(struct ctl *, int argc, char **argv);
 /* A new random password, below ctx. */
 char *password_new(const void *ctx);
 /* The first line of standard input, below ctx; NULL with err. */
 char *password_read(const void *ctx, struct err *);
 
-extern const char init_help[], password_help[], group_help[];
+extern const char init_help[], password_help[], group_help[], doctor_help[];
 
 #endif

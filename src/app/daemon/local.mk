@@ -3,6 +3,8 @@ noinst_LIBRARIES += src/app/daemon/libsettings.a
 src_app_daemon_libsettings_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS)
 src_app_daemon_libsettings_a_SOURCES = \
 	src/app/daemon/password.c \
+	src/app/daemon/selftest.c \
+	src/app/daemon/selftest.h \
 	src/app/daemon/settings.c \
 	src/app/daemon/settings.h \
 	src/app/daemon/settings_value.c \

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += src/lib/store/libstore.a
 src_lib_store_libstore_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 src_lib_store_libstore_a_SOURCES = \
+	src/lib/store/check.c \
+	src/lib/store/check.h \
 	src/lib/store/contact.c \
 	src/lib/store/contact.h \
 	src/lib/store/content.c \
@@ -36,6 +38,7 @@ src_lib_store_libstore_a_SOURCES = \
 EXTRA_DIST += src/lib/store/README
 
 STORE_TESTS = \
+	tests/unit/test_store_check \
 	tests/unit/test_store_expunged \
 	tests/unit/test_store_full \
 	tests/unit/test_store_journal \
@@ -46,6 +49,10 @@ STORE_TESTS = \
 	tests/unit/test_store_replica \
 	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
+tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c tests/unit/store_back.h \
+	tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_check_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_store_check_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_expunged_SOURCES = tests/unit/test_store_expunged.c tests/unit/store_back.h \
 	tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_expunged_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)

@@ -172,8 +172,12 @@ void db_rollback(struct store *);
 void db_end_reading(struct store *);
 void db_finish(struct store *);
 
+/* store.c: the state folder is ours until fd is closed; it may be open when this fails. */
+enum outcome store_lock(const char *dir, int *fd_out, struct err *);
+
 /* schema.c */
 enum outcome schema_migrate(struct store *, struct err *);
+int schema_newest(void);
 
 /* ids.c */
 void ids_load(struct store *);

@@ -150,6 +150,11 @@ static const char *const migrations[] = {
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };
 
+int schema_newest(void)
+{
+	return SCHEMA;
+}
+
 /* Is it ours, and not newer than we are? Reading the first page also shows whether it is a database at all. */
 static enum outcome check(struct store *s, int64_t *version_out, struct err *e)
 {

@@ -25,32 +25,33 @@ enum {
 };
 
 /* flock, not the pid in the file, is the lock: it goes with the process, however that ends. */
-static enum outcome lock(struct store *s, struct err *e)
+enum outcome store_lock(const char *dir, int *fd_out, struct err *e)
 {
 	char pid[24] = "";
-	char *path = mem_printf(s, "%s/lock", s->dir);
+	char *path = mem_printf(NULL, "%s/lock", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	enum outcome res = RETRY;
 
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock_fd < 0) {
+	*fd_out = fd;
+	if (fd < 0) {
 		err_sys(e, "open %s", path);
-		return RETRY;
-	}
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK) {
-			err_sys(e, "lock %s", path);
-			return RETRY;
+	} else if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+		if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0) {
+			/* A full disk: the lock holds without the number. */
 		}
-		if (files_pread(s->lock_fd, pid, sizeof(pid) - 1, 0) <= 0 || atol(pid) <= 0)
-			err_set(e, "%s is in use by another p2pmta: stop it first", s->dir);
+		res = OK;
+	} else if (errno != EWOULDBLOCK) {
+		err_sys(e, "lock %s", path);
+	} else {
+		if (files_pread(fd, pid, sizeof(pid) - 1, 0) <= 0 || atol(pid) <= 0)
+			err_set(e, "%s is in use by another p2pmta: stop it first", dir);
 		else
-			err_set(e, "%s is in use by another p2pmta with process id %ld: stop it first", s->dir, atol(pid));
-		return REJECT;
+			err_set(e, "%s is in use by another p2pmta with process id %ld: stop it first", dir, atol(pid));
+		res = REJECT;
 	}
-	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, strlen(pid), 0) < 0) {
-		/* A full disk: the lock holds without the number. */
-	}
-	return OK;
+	talloc_free(path);
+	return res;
 }
 
 /* Made by ourselves, because SQLite would let the umask decide who may read it. */
@@ -90,7 +91,7 @@ static enum outcome start(struct store *s, struct err *e)
 	enum outcome res = files_mkdir(s->dir, e);
 
 	if (res == OK)
-		res = lock(s, e);
+		res = store_lock(s->dir, &s->lock_fd, e);
 	if (res == OK)
 		res = place_make(s, e);
 	if (res == OK)
