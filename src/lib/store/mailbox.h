@@ -15,15 +15,16 @@ enum {
 	FLAG_RECENT = 32,		/* nobody has selected it since it came; not stored */
 };
 
-struct message {
-	uint64_t id;			/* never reused */
-	uint64_t content;
-	uint64_t size;			/* RFC822.SIZE */
+/* In as few octets as they need: there may be a million. */
+struct __attribute__((packed)) message {
 	uint64_t keywords;		/* bit i: store_keyword_name(i) */
-	uint64_t modseq;
-	int64_t internal_ms;		/* INTERNALDATE */
 	uint32_t uid;
-	uint32_t flags;
+	uint64_t id : 40;		/* never reused */
+	uint64_t content : 40;
+	uint64_t size : 40;		/* RFC822.SIZE */
+	uint64_t modseq : 48;
+	int64_t internal_ms : 48;	/* INTERNALDATE */
+	uint32_t flags : 8;
 };
 
 struct mailbox {

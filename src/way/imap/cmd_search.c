@@ -46,6 +46,10 @@ enum { RETURN_MIN = 1, RETURN_MAX = 2, RETURN_ALL = 4, RETURN_COUNT = 8, RETURN_
 struct wish {
 	bool extended;			/* RETURN (...): RFC 4731 */
 	unsigned wants;			/* RETURN_... */
+	/* What is being answered. */
+	const struct imap_found *found;
+	size_t n, said;
+	bool by_modseq;
 };
 
 struct search {
@@ -220,10 +224,19 @@ static int by_number(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
+static bool is_sorted(const struct imap_found *found, size_t n)
+{
+	size_t i = 1;
+
+	while (i < n && found[i - 1].number < found[i].number)
+		i++;
+	return i >= n;
+}
+
 static void finish_search(struct imap_session *s, struct search *x)
 {
 	/* Hits of workers came later than those of the loop. */
-	if (x->n > 0)
+	if (!is_sorted(x->found, x->n))
 		qsort(x->found, x->n, sizeof(x->found[0]), by_number);
 	x->who.done(s, x->who.arg, x->found, x->n, x->by_modseq);
 }
@@ -388,23 +401,42 @@ static void answer_extended(struct imap_session *s, const struct wish *w, const 
 	imap_finish(s, "OK Search completed");
 }
 
+/* One line, however long, in slices. */
+static void say(struct imap_session *s)
+{
+	struct wish *w = (struct wish *)((struct search *)s->cmd->state)->who.arg;
+	int64_t started = clock_mono_ms();
+
+	while (w->said < w->n) {
+		buf_adds(s->out, " ");
+		imap_add_number(s->out, w->found[w->said++].number);
+		if (s->out->len < KIB(32))
+			continue;
+		imap_flush(s);
+		if (imap_is_slice_over(s, started)) {
+			imap_yield(s, say);
+			return;
+		}
+	}
+	if (w->by_modseq && w->n > 0)
+		buf_addf(s->out, " (MODSEQ %llu)", (unsigned long long)highest(w, w->found, w->n));
+	buf_adds(s->out, "\r\n");
+	imap_finish(s, "OK Search completed");
+}
+
 static void answer(struct imap_session *s, void *arg, struct imap_found *found, size_t n, bool by_modseq)
 {
-	const struct wish *w = (const struct wish *)arg;
+	struct wish *w = (struct wish *)arg;
 
 	if (w->extended) {
 		answer_extended(s, w, found, n, by_modseq);
 		return;
 	}
+	w->found = found;
+	w->n = n;
+	w->by_modseq = by_modseq;
 	buf_adds(s->out, "* SEARCH");
-	for (size_t i = 0; i < n; i++) {
-		buf_adds(s->out, " ");
-		imap_add_number(s->out, found[i].number);
-	}
-	if (by_modseq && n > 0)
-		buf_addf(s->out, " (MODSEQ %llu)", (unsigned long long)highest(w, found, n));
-	buf_adds(s->out, "\r\n");
-	imap_finish(s, "OK Search completed");
+	say(s);
 }
 
 /* "(MIN MAX)" after RETURN; nothing means ALL. */
