@@ -4,10 +4,14 @@
  * network. A key without values is asked for again until LOOKS are used up: a
  * new node learns of its neighbours only by and by.
  *
- * usage: dht-values NETWORK HOST:PORT KEY
+ * With values (in hex) it puts them there instead, says "put" when all are
+ * stored, and stays until it is killed.
+ *
+ * usage: dht-values NETWORK HOST:PORT KEY [HEX...]
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <talloc.h>
 
 #include "lib/base/digest.h"
@@ -24,6 +28,8 @@ struct look {
 	struct timer *timer;
 	const char *key;
 	int tries, looks, found;
+	char **puts;			/* NULL: look */
+	int n_puts, n_stored;
 };
 
 static void on_value(void *arg, struct bytes value)
@@ -49,6 +55,31 @@ static void on_done(void *arg)
 		timer_set(l->timer, PAUSE_MS);
 }
 
+static void on_stored(void *arg, bool ok)
+{
+	struct look *l = arg;
+
+	if (ok && ++l->n_stored == l->n_puts) {
+		puts("put");
+		fflush(stdout);
+	}
+}
+
+static void put_all(struct look *l)
+{
+	for (int i = 0; i < l->n_puts; i++) {
+		size_t len = strlen(l->puts[i]) / 2;
+		uint8_t *octets = malloc(len + 1);
+
+		if (!octets || hex_parse(l->puts[i], octets, len) < 0) {
+			fputs("dht-values: not hex\n", stderr);
+			exit(2);
+		}
+		dht_put_new(l->dht, l->key, bytes_of(octets, len), on_stored, l);
+		free(octets);
+	}
+}
+
 static void look(void *arg)
 {
 	struct look *l = arg;
@@ -57,18 +88,24 @@ static void look(void *arg)
 		timer_set(l->timer, PAUSE_MS);
 		return;
 	}
+	if (l->puts) {
+		put_all(l);
+		return;
+	}
 	l->get = dht_get_new(l->dht, l->key, LOOK_MS, on_value, on_done, l);
 }
 
 int main(int argc, char **argv)
 {
 	struct err e;
-	struct look l = { .key = argc == 4 ? argv[3] : NULL };
+	struct look l = { .key = argc >= 4 ? argv[3] : NULL };
 
 	if (!l.key) {
-		fputs("usage: dht-values NETWORK HOST:PORT KEY\n", stderr);
+		fputs("usage: dht-values NETWORK HOST:PORT KEY [HEX...]\n", stderr);
 		return 2;
 	}
+	l.puts = argc > 4 ? argv + 4 : NULL;
+	l.n_puts = argc - 4;
 	log_open("stderr", LOG_LEVEL_WARN);
 	const char *bootstrap[] = { argv[2] };
 	struct dht_settings settings = {
