@@ -1,7 +1,7 @@
 /*
  * What lib/http and hostport parse themselves: first octet says which, then the
  * text. A range lies inside what it is a range of; what is in a list of ETags
- * is written there.
+ * is written there; a digest that is read can be written and read again.
  */
 #include <netinet/in.h>
 #include <stdint.h>
@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "lib/base/hostport.h"
+#include "lib/base/mem.h"
 #include "lib/http/address.h"
+#include "lib/http/content_digest.h"
 #include "lib/http/range.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,6 +38,18 @@ static void try_address(const uint8_t *data, size_t size, const char *text)
 		abort();
 }
 
+static void try_digest(const char *text)
+{
+	uint8_t digest[DIGEST_LEN], again[DIGEST_LEN];
+
+	if (http_content_digest_parse(text, digest) <= 0)
+		return;
+	char *field = http_content_digest_print(NULL, digest);
+	if (http_content_digest_parse(field, again) != 1 || memcmp(digest, again, DIGEST_LEN) != 0)
+		abort();
+	talloc_free(field);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct hostport hp;
@@ -47,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
-	switch (data[0] % 4) {
+	switch (data[0] % 8) {
 	case 0: {
 		uint64_t of;
 
@@ -62,6 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 2:
 		if (hostport_parse(text, &hp) == 0 && (!hp.host[0] || !hp.port[0] || strlen(hp.port) > 5))
 			abort();
+		break;
+	case 4:
+		try_digest(text);
 		break;
 	default:
 		try_address((const uint8_t *)text, size - 1, text);

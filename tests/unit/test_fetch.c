@@ -169,7 +169,7 @@ static void on_unwanted(void *arg, const uint8_t digest[32])
 static void set_up(void)
 {
 	const char *listen[] = { "127.0.0.1:0" }, *own[] = { "http://127.0.0.1:1" };
-	struct http_server_settings settings = { listen, 1, 1000 };
+	struct http_server_settings settings = { .listen = listen, .n_listen = 1, .max_body = 1000 };
 	struct http_client_settings client_settings = { own, 1, "test" };
 	struct fetch_hooks hooks = { on_got, on_got, on_unwanted, NULL };
 	struct err e;

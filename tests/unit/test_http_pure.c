@@ -1,10 +1,12 @@
-/* What of lib/http needs no socket: ranges, ETags, addresses. */
+/* What of lib/http needs no socket: ranges, ETags, digests, addresses. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <string.h>
 
+#include "lib/base/mem.h"
 #include "lib/http/address.h"
+#include "lib/http/content_digest.h"
 #include "lib/http/range.h"
 #include "tests/unit/unit.h"
 
@@ -78,6 +80,50 @@ START_TEST(etag_table)
 {
 	ck_assert_msg(http_etag_in(etag_cases[_i].list, "\"a\"") == etag_cases[_i].want,
 	    "case '%s'", etag_cases[_i].name);
+}
+END_TEST
+
+#define B64 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+static const struct { const char *name, *field; int want; } digest_cases[] = {
+	{ "good", "sha-256=:" B64 ":", 1 },
+	{ "blanks around", " sha-256=:" B64 ":\t", 1 },
+	{ "behind another", "md5=:AAEC:, sha-256=:" B64 ":", 1 },
+	{ "before another", "sha-256=:" B64 ": ,\tsha-512=:AAEC:", 1 },
+	{ "another", "sha-512=:AAEC:", 0 },
+	{ "empty another", "unixsum=::", 0 },
+	{ "twice", "sha-256=:" B64 ":, sha-256=:" B64 ":", -1 },
+	{ "too short", "sha-256=:AAEC:", -1 },
+	{ "too long", "sha-256=:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g:", -1 },
+	{ "not canonical", "sha-256=:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=:", -1 },
+	{ "not padded", "sha-256=:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8:", -1 },
+	{ "no base64", "sha-256=:?:", -1 },
+	{ "hex", "sha-256=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", -1 },
+	{ "no colons", "sha-256=" B64, -1 },
+	{ "open", "sha-256=:" B64, -1 },
+	{ "in capitals", "SHA-256=:" B64 ":", -1 },
+	{ "parameter", "sha-256=:" B64 ":;q=1", -1 },
+	{ "blank before the value", "sha-256= :" B64 ":", -1 },
+	{ "no name", "=:" B64 ":", -1 },
+	{ "comma at the end", "sha-256=:" B64 ":,", -1 },
+	{ "two commas", "sha-256=:" B64 ":,,md5=:AAEC:", -1 },
+	{ "no comma", "sha-256=:" B64 ": md5=:AAEC:", -1 },
+	{ "empty", "", -1 },
+};
+
+START_TEST(digest_table)
+{
+	uint8_t out[DIGEST_LEN];
+
+	ck_assert_msg(http_content_digest_parse(digest_cases[_i].field, out) == digest_cases[_i].want,
+	    "case '%s'", digest_cases[_i].name);
+	if (digest_cases[_i].want != 1)
+		return;
+	for (int i = 0; i < DIGEST_LEN; i++)
+		ck_assert_uint_eq(out[i], i);
+	char *field = http_content_digest_print(NULL, out);
+	ck_assert_str_eq(field, "sha-256=:" B64 ":");
+	talloc_free(field);
 }
 END_TEST
 
@@ -175,6 +221,7 @@ UNIT_SUITE("http_pure")
 {
 	UNIT_LOOP(range_table, range_cases);
 	UNIT_LOOP(etag_table, etag_cases);
+	UNIT_LOOP(digest_table, digest_cases);
 	UNIT_LOOP(address_table, address_cases);
 	UNIT(address_of_another_kind);
 }

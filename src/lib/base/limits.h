@@ -69,6 +69,9 @@ enum {
 	LIMIT_HTTP_HEADER = 16 * 1024,
 	LIMIT_HTTP_BODY = 64 * 1024,
 	LIMIT_HTTP_IDLE_S = 30,
+	LIMIT_HTTP_UPLOADS = 16,	/* PUTs whose body comes, at once */
+	LIMIT_HTTP_UPLOAD_S = 60,	/* for each LIMIT_HTTP_UPLOAD_MIN octets of such a body */
+	LIMIT_HTTP_UPLOAD_MIN = 16 * 1024,
 
 	/* Queues that strangers fill: more is dropped and found by the next poll */
 	LIMIT_DOOR_STRANGERS = 1024,

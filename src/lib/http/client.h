@@ -49,10 +49,17 @@ struct http_call {
 	const char *method;		/* "GET", "HEAD", "POST", "PUT" */
 	const char *url;		/* base and path in one */
 	const char *authorization;	/* NULL: none */
-	struct bytes body;		/* POST; copied */
+	struct bytes body;		/* POST, PUT; copied */
+	/* PUT: the body is size octets of fd at offset instead. fd is duplicated, its position does not matter. */
+	bool from_file;
+	int fd;
+	uint64_t offset, size;
+	const uint8_t *digest;		/* 32 octets, SHA-256 of the body: Content-Digest; NULL: none */
 	const char *range;		/* "0-1048575" or NULL */
+	const char *etag;		/* quoted: If-None-Match, then status 304 says that it is the same; or NULL */
+	uint64_t max_rate;		/* octets a second, each way, over some seconds; from 1 KiB on; 0: no bound */
 	uint64_t max;			/* octets of the answer's body; more ends it */
-	/* No octet for so long ends it, the wait for a connection counts, a hold does not; 0: no bound. */
+	/* No octet for so long ends it; the wait for a connection counts, a hold or max_rate does not; 0: no bound. */
 	int64_t quiet_ms;
 	int64_t total_ms;		/* 0: no bound */
 	bool friend_address;		/* private addresses are fine (fellow member, ourselves) */

@@ -20,12 +20,13 @@ struct http_client {
 	bool in_curl;				/* no handle may be added or removed now */
 };
 
-enum why { WHY_CURL, WHY_ADDRESS, WHY_SIZE, WHY_HEADER, WHY_STOPPED };
+enum why { WHY_CURL, WHY_ADDRESS, WHY_SIZE, WHY_HEADER, WHY_STOPPED, WHY_FILE };
 
 struct http_transfer {
 	struct http_client *client;
 	TAILQ_ENTRY(http_transfer) entry;
-	struct http_call call;			/* its strings are ours */
+	struct http_call call;			/* its strings are ours, and its fd */
+	uint64_t n_read;			/* octets of the file that libcurl took */
 	CURL *easy;				/* NULL: could not be made */
 	struct curl_slist *fields;
 	struct timer *timer;

@@ -4,17 +4,29 @@ src_lib_http_libhttp_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) $(CURL_CFLAGS)
 src_lib_http_libhttp_a_SOURCES = \
 	src/lib/http/address.c \
 	src/lib/http/address.h \
+	src/lib/http/answer.c \
 	src/lib/http/client.c \
 	src/lib/http/client.h \
+	src/lib/http/content_digest.c \
+	src/lib/http/content_digest.h \
 	src/lib/http/internal.h \
+	src/lib/http/put.c \
 	src/lib/http/range.c \
 	src/lib/http/range.h \
 	src/lib/http/server.c \
 	src/lib/http/server.h \
-	src/lib/http/transfer.c
+	src/lib/http/server_internal.h \
+	src/lib/http/transfer.c \
+	src/lib/http/upload.c \
+	src/lib/http/upload.h
+
+check_PROGRAMS += tests/unit/test_http_put
+tests_unit_test_http_put_SOURCES = tests/unit/test_http_put.c tests/unit/http_dial.h tests/unit/unit.h
+tests_unit_test_http_put_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_http_put_LDADD = $(LIB_HTTP) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_http_server
-tests_unit_test_http_server_SOURCES = tests/unit/test_http_server.c tests/unit/unit.h
+tests_unit_test_http_server_SOURCES = tests/unit/test_http_server.c tests/unit/http_dial.h tests/unit/unit.h
 tests_unit_test_http_server_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_http_server_LDADD = $(LIB_HTTP) $(CHECK_LIBS)
 

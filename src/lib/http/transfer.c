@@ -6,19 +6,28 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/files.h"
 #include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/http/content_digest.h"
 #include "lib/http/internal.h"
 
-enum { RECEIVE_BUFFER = 128 * 1024 };
+enum {
+	RECEIVE_BUFFER = 128 * 1024,
+	RATED_BUFFER = 16 * 1024,	/* with a rate: libcurl takes up to 100 of them before it looks at the clock */
+	EXPECT_ABOVE = 32 * 1024,	/* octets of a file that are not sent before somebody wants them */
+	EXPECT_MS = 2000,		/* nor kept longer when nobody says so */
+};
 
 /* --- addresses --- */
 
@@ -80,6 +89,38 @@ static int on_connected(void *arg, char *remote, char *local, int remote_port, i
 		return CURL_PREREQFUNC_ABORT;
 	address_print(sa, t->address, sizeof(t->address));
 	return allowed(t, sa) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+/* --- the body of a PUT --- */
+
+static size_t on_read(char *out, size_t one, size_t max, void *arg)
+{
+	struct http_transfer *t = arg;
+	uint64_t left = t->call.size - t->n_read;
+
+	max *= one;
+	if (t->gone)
+		return CURL_READFUNC_ABORT;
+	t->last_ms = clock_mono_ms();
+	ssize_t n = files_pread(t->call.fd, out, left < max ? (size_t)left : max, t->call.offset + t->n_read);
+	/* A file that ends early would leave the other side waiting for the rest. */
+	if (n < 0 || (n == 0 && left > 0)) {
+		t->why = WHY_FILE;
+		return CURL_READFUNC_ABORT;
+	}
+	t->n_read += (uint64_t)n;
+	return (size_t)n;
+}
+
+/* Once more from there: a kept connection turned out to be closed. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct http_transfer *t = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->call.size)
+		return CURL_SEEKFUNC_FAIL;
+	t->n_read = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* --- the answer --- */
@@ -186,6 +227,14 @@ static void see_upload(struct http_transfer *t)
 	}
 }
 
+/* The silence of a call that was faster than its rate is our own. */
+static bool is_ahead(const struct http_transfer *t, int64_t now)
+{
+	uint64_t due = t->call.max_rate * (uint64_t)(now - t->begin_ms) / 1000;
+
+	return t->call.max_rate && (t->octets > due || (uint64_t)t->n_up > due);
+}
+
 static void on_timer(void *arg)
 {
 	struct http_transfer *t = arg;
@@ -196,7 +245,7 @@ static void on_timer(void *arg)
 	}
 	see_upload(t);
 	int64_t now = clock_mono_ms();
-	if (t->held)
+	if (t->held || is_ahead(t, now))
 		t->last_ms = now;
 	if (t->call.total_ms && now - t->begin_ms >= t->call.total_ms) {
 		snprintf(t->text, sizeof(t->text), "not done after %g s", (double)t->call.total_ms / 1000);
@@ -210,6 +259,28 @@ static void on_timer(void *arg)
 }
 
 /* --- life --- */
+
+static void set_up_body(struct http_transfer *t)
+{
+	const struct http_call *c = &t->call;
+	CURL *e = t->easy;
+
+	if (c->from_file) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->size);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+		curl_easy_setopt(e, CURLOPT_READDATA, t);
+		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
+		curl_easy_setopt(e, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)EXPECT_MS);
+	} else if (strcmp(c->method, "HEAD") == 0) {
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	} else if (strcmp(c->method, "GET") != 0) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.len);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->body.data);
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->method);
+	}
+}
 
 static bool set_up(struct http_transfer *t)
 {
@@ -225,7 +296,7 @@ static bool set_up(struct http_transfer *t)
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)(c->max_rate ? RATED_BUFFER : RECEIVE_BUFFER));
 	curl_easy_setopt(e, CURLOPT_USERAGENT, t->client->user_agent);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
@@ -238,51 +309,79 @@ static bool set_up(struct http_transfer *t)
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->fields);
 	if (c->range)
 		curl_easy_setopt(e, CURLOPT_RANGE, c->range);
-	if (strcmp(c->method, "HEAD") == 0) {
-		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-	} else if (strcmp(c->method, "GET") != 0) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.len);
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->body.data);
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->method);
+	if (c->max_rate) {
+		curl_easy_setopt(e, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)c->max_rate);
+		curl_easy_setopt(e, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)c->max_rate);
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)RATED_BUFFER);
 	}
+	set_up_body(t);
 	CURLcode res = curl_easy_setopt(e, CURLOPT_URL, c->url);
 	if (res != CURLE_OK)
 		snprintf(t->text, sizeof(t->text), "%s", curl_easy_strerror(res));
 	return res == CURLE_OK;
 }
 
+/* Ours, but it must never become two fields. */
+static void add_field(struct http_transfer *t, const char *name, const char *value)
+{
+	char *line = mem_printf(NULL, "%s: %s", name, value);
+
+	assert(!strpbrk(line, "\r\n"));
+	t->fields = curl_slist_append(t->fields, line);
+	talloc_free(line);
+}
+
 static void fields_make(struct http_transfer *t)
 {
-	if (t->call.authorization) {
-		char *line = mem_printf(NULL, "Authorization: %s", t->call.authorization);
+	const struct http_call *c = &t->call;
 
-		/* Ours, but it must never become two fields. */
-		assert(!strpbrk(line, "\r\n"));
-		t->fields = curl_slist_append(t->fields, line);
-		talloc_free(line);
+	if (c->authorization)
+		add_field(t, "Authorization", c->authorization);
+	if (c->etag)
+		add_field(t, "If-None-Match", c->etag);
+	if (c->digest) {
+		char *digest = http_content_digest_print(NULL, c->digest);
+
+		add_field(t, "Content-Digest", digest);
+		talloc_free(digest);
 	}
-	t->fields = curl_slist_append(t->fields, "Content-Type: application/octet-stream");
-	t->fields = curl_slist_append(t->fields, "Expect:");
+	add_field(t, "Content-Type", "application/octet-stream");
+	/* What is refused or there already should not be sent first. */
+	t->fields = curl_slist_append(t->fields,
+	    c->from_file && c->size > EXPECT_ABOVE ? "Expect: 100-continue" : "Expect:");
+}
+
+static void call_dup(struct http_transfer *t, const struct http_call *call)
+{
+	struct http_call *c = &t->call;
+
+	*c = *call;
+	c->method = mem_strdup(t, call->method);
+	c->url = mem_strdup(t, call->url);
+	c->authorization = call->authorization ? mem_strdup(t, call->authorization) : NULL;
+	c->range = call->range ? mem_strdup(t, call->range) : NULL;
+	c->etag = call->etag ? mem_strdup(t, call->etag) : NULL;
+	c->digest = call->digest ? mem_dup(t, call->digest, DIGEST_LEN) : NULL;
+	c->body = bytes_dup(t, call->body);
+	c->fd = call->from_file ? fcntl(call->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (call->from_file && c->fd < 0)
+		snprintf(t->text, sizeof(t->text), "file to send: %s", strerror(errno));
 }
 
 struct http_transfer *transfer_new(struct http_client *client, const struct http_call *call)
 {
 	struct http_transfer *t = mem_zero(NULL, struct http_transfer);
 
+	assert(!call->from_file || strcmp(call->method, "PUT") == 0);
 	t->client = client;
-	t->call = *call;
-	t->call.method = mem_strdup(t, call->method);
-	t->call.url = mem_strdup(t, call->url);
-	t->call.authorization = call->authorization ? mem_strdup(t, call->authorization) : NULL;
-	t->call.range = call->range ? mem_strdup(t, call->range) : NULL;
-	t->call.body = bytes_dup(t, call->body);
+	call_dup(t, call);
 	t->body = buf_new(t, call->max < SIZE_MAX / 2 ? (size_t)call->max : SIZE_MAX / 2);
 	t->begin_ms = t->last_ms = clock_mono_ms();
 	fields_make(t);
 	t->timer = timer_new(client->loop, on_timer, t);
 	TAILQ_INSERT_TAIL(&client->transfers, t, entry);
 	t->easy = mem_check(curl_easy_init());
-	if (!set_up(t)) {
+	if (t->text[0] || !set_up(t)) {
 		curl_easy_cleanup(t->easy);
 		t->easy = NULL;
 		timer_set(t->timer, 0);
@@ -308,6 +407,8 @@ void transfer_drop(struct http_transfer *t)
 	if (t->easy)
 		curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->fields);
+	if (t->call.fd >= 0)
+		close(t->call.fd);
 	talloc_free(t);
 }
 
@@ -377,6 +478,9 @@ static void say(struct http_transfer *t, CURLcode res, unsigned status)
 		break;
 	case WHY_STOPPED:
 		snprintf(t->text, size, "stopped");
+		break;
+	case WHY_FILE:
+		snprintf(t->text, size, "the file to send cannot be read");
 		break;
 	case WHY_CURL:
 		say_curl(t, res);
