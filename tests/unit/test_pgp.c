@@ -196,6 +196,15 @@ START_TEST(two_readers)
 	ck_assert_msg(pgp_sign_encrypt_work(alice, ctx, "notices/1", to, 2, bytes_str("x"), &sealed, &e) == OK, "%s", e.text);
 	files_put(mem_printf(ctx, "%s/two", top), sealed, &e);
 	shell("test $($GPG --homedir $B --batch --list-packets $T/two 2> /dev/null | grep -c 'pubkey enc.*keyid 0000000000000000') = 2");
+
+	struct bytes out;
+	struct pgp_verdict v;
+
+	ck_assert_msg(pgp_open_shared_work(bob, ctx, "notices/1", sealed, MAX, &out, &v, &e) == OK, "%s", e.text);
+	ck_assert(bytes_equal(out, bytes_str("x")) && v.signer == PGP_GOOD && !strcmp(v.fpr, alice_fpr));
+	ck_assert_msg(pgp_open_shared_work(alice, ctx, "notices/1", sealed, MAX, &out, &v, &e) == OK, "%s", e.text);
+	refused(pgp_open_shared_work(bob, ctx, "msglist/1", sealed, MAX, &out, &v, &e), REJECT, "role");
+	refused(pgp_open_work(bob, ctx, "notices/1", sealed, MAX, &out, &v, &e), REJECT, "framing");
 }
 END_TEST
 

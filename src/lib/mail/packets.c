@@ -78,6 +78,10 @@ static const struct step steps[][STEPS_MAX + 1] = {
 		{ TAG_PKESK, false, 10, LIMIT_PKESK, 9, is_good_pkesk },
 		{ TAG_SEIPD, true, SEIPD_MIN, 0, 1, is_good_seipd },
 	},
+	[PACKETS_SHARED] = {
+		{ TAG_PKESK, false, 10, LIMIT_PKESK, 9, is_good_pkesk },
+		{ TAG_SEIPD, true, SEIPD_MIN, 0, 1, is_good_seipd },
+	},
 	[PACKETS_SEALED] = {
 		{ TAG_SKESK, false, 4, 4 + 8 + 33, 3, is_good_skesk },
 		{ TAG_SEIPD, true, SEIPD_MIN, 0, 1, is_good_seipd },
@@ -108,6 +112,7 @@ struct packets {
 	unsigned tag_octet;
 	uint8_t length[5];
 	size_t n_length;
+	size_t n_more;			/* PKESK after the first one */
 	uint64_t left;			/* of this piece */
 	uint64_t total;			/* octets of the body so far */
 	uint8_t prefix[PREFIX_MAX];
@@ -135,6 +140,9 @@ static int begin_packet(struct packets *p, uint8_t octet, struct err *e)
 	unsigned tag = p->old_format ? (octet >> 2) & 15 : octet & 63;
 	if (p->shape == PACKETS_SIGNED && p->step == steps[p->shape] && tag == TAG_COMPRESSED)
 		p->step = compressed;
+	if (p->shape == PACKETS_SHARED && p->step == steps[p->shape] + 1 && tag == TAG_PKESK &&
+	    ++p->n_more < LIMIT_GROUP_MEMBERS)
+		p->step = steps[p->shape];
 	if (p->step->tag == 0)
 		return bad(p, "something follows the last packet", e);
 	if (p->step->tag != tag)

@@ -10,6 +10,7 @@
 
 enum packets_shape {
 	PACKETS_NS,	/* one PKESK v3, key ID zero, at most 600 octets; one SEIPD to the last octet */
+	PACKETS_SHARED,	/* the same with a PKESK for each member of a group */
 	PACKETS_SEALED,	/* one SKESK v4 (AES-256, S2K 0 or 1); one SEIPD to the last octet */
 	PACKETS_SIGNED,	/* one-pass, literal, signature - or one compressed packet - and nothing after */
 };

@@ -82,7 +82,7 @@ static enum outcome judge_encryption(struct work *w, bool aes256, struct err *e)
 	return OK;
 }
 
-enum task { TASK_OPEN, TASK_VERIFY, TASK_UNSEAL };
+enum task { TASK_OPEN, TASK_SHARED, TASK_VERIFY, TASK_UNSEAL };
 
 static enum outcome judge_failure(struct work *w, const struct flow *in, const struct flow *out, gpgme_error_t failed,
     struct err *e)
@@ -128,7 +128,11 @@ static enum outcome open_octets(struct pgp *p, enum task task, const char *role,
 	struct work w;
 	enum outcome res;
 
-	if (packets_check(task == TASK_OPEN ? PACKETS_NS : PACKETS_SIGNED, in, e) < 0)
+	static const enum packets_shape shapes[] = {
+		[TASK_OPEN] = PACKETS_NS, [TASK_SHARED] = PACKETS_SHARED, [TASK_VERIFY] = PACKETS_SIGNED,
+	};
+
+	if (packets_check(shapes[task], in, e) < 0)
 		return REJECT;
 	res = work_start(&w, p, ENGINE_RECORD, e);
 	if (res == OK)
@@ -162,6 +166,12 @@ enum outcome pgp_open_work(struct pgp *p, const void *ctx, const char *role, str
     struct bytes *out, struct pgp_verdict *v, struct err *e)
 {
 	return open_below(p, ctx, TASK_OPEN, role, in, max, out, v, e);
+}
+
+enum outcome pgp_open_shared_work(struct pgp *p, const void *ctx, const char *role, struct bytes in, size_t max,
+    struct bytes *out, struct pgp_verdict *v, struct err *e)
+{
+	return open_below(p, ctx, TASK_SHARED, role, in, max, out, v, e);
 }
 
 enum outcome pgp_verify_work(struct pgp *p, const void *ctx, const char *role, struct bytes in, size_t max,

@@ -71,6 +71,9 @@ struct pgp_verdict {
  */
 enum outcome pgp_open_work(struct pgp *, const void *ctx, const char *role, struct bytes in, size_t max,
     struct bytes *out, struct pgp_verdict *, struct err *);
+/* The same for what was encrypted to several: the members of a group. */
+enum outcome pgp_open_shared_work(struct pgp *, const void *ctx, const char *role, struct bytes in, size_t max,
+    struct bytes *out, struct pgp_verdict *, struct err *);
 enum outcome pgp_verify_work(struct pgp *, const void *ctx, const char *role, struct bytes in, size_t max,
     struct bytes *out, struct pgp_verdict *, struct err *);
 
