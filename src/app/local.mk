@@ -33,7 +33,9 @@ src_app_control_libcommands_a_SOURCES = \
 
 sbin_PROGRAMS += p2pmta
 p2pmta_SOURCES = \
+	src/app/daemon/fellows.c \
 	src/app/daemon/main.c \
+	src/app/daemon/parts.h \
 	src/app/daemon/wiring.c \
 	src/app/daemon/wiring.h
 p2pmta_LDADD = src/app/control/libcommands.a src/app/control/libcontrol.a src/app/courier/libcourier.a src/way/imap/libimap.a src/way/smtp/libsmtp.a \

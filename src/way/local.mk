@@ -37,10 +37,33 @@ src_way_libway_a_SOURCES = \
 	src/way/notify/read.h \
 	src/way/notify/send.c \
 	src/way/notify/state.h \
+	src/way/outbox/fellow.c \
+	src/way/outbox/members.c \
+	src/way/outbox/members.h \
 	src/way/outbox/offers.c \
 	src/way/outbox/offers.h \
 	src/way/outbox/outbox.c \
 	src/way/outbox/outbox.h \
+	src/way/outbox/put.c \
+	src/way/outbox/state.h \
+	src/way/replica/apply.c \
+	src/way/replica/asked.c \
+	src/way/replica/bring.c \
+	src/way/replica/confirm.c \
+	src/way/replica/elect.c \
+	src/way/replica/elect.h \
+	src/way/replica/held.c \
+	src/way/replica/held.h \
+	src/way/replica/ours.c \
+	src/way/replica/ours.h \
+	src/way/replica/pull.c \
+	src/way/replica/push.c \
+	src/way/replica/put.c \
+	src/way/replica/replicas.c \
+	src/way/replica/replicas.h \
+	src/way/replica/stand.c \
+	src/way/replica/state.h \
+	src/way/replica/sync.c \
 	src/way/resolve/check.c \
 	src/way/resolve/check.h \
 	src/way/resolve/own.c \
@@ -68,3 +91,15 @@ check_PROGRAMS += tests/unit/test_fetch_pure
 tests_unit_test_fetch_pure_SOURCES = tests/unit/test_fetch_pure.c tests/unit/unit.h
 tests_unit_test_fetch_pure_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fetch_pure_LDADD = src/way/libway.a $(LIB_BASE) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_members tests/unit/test_replica_pure
+tests_unit_test_members_SOURCES = tests/unit/test_members.c tests/unit/unit.h
+tests_unit_test_members_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_members_LDADD = src/way/libway.a $(LIB_STORE) $(LIB_MAIL) $(CHECK_LIBS)
+tests_unit_test_replica_pure_SOURCES = tests/unit/test_replica_pure.c tests/unit/unit.h
+tests_unit_test_replica_pure_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_replica_pure_LDADD = src/way/libway.a $(LIB_MAIL) $(CHECK_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_held
+tests_fuzz_fuzz_held_SOURCES = tests/fuzz/fuzz_held.c
+tests_fuzz_fuzz_held_LDADD = $(FUZZ_MAIN) src/way/libway.a $(LIB_MAIL)

@@ -181,6 +181,12 @@ class Peer:
     def dht_node(self):
         return "%s:%d" % (self.host, self.dht_port)
 
+    def set_group(self, name, master, members, sync="60s"):
+        """A group section in p2pmta.conf; the master's names the members."""
+        with open(self.config, "a") as f:
+            f.write('\ngroup %s {\n\tmaster = "%s"\n\tkey = "%s"\n\tmembers = {%s}\n\tsync = "%s"\n}\n' % (
+                name, master.address, master.fingerprint, ", ".join('"%s"' % m.address for m in members), sync))
+
     def environment(self, extra):
         env = {k: v for k, v in os.environ.items() if not k.startswith("P2PMTA_")}
         env.update({k: str(v) for k, v in extra.items()})
@@ -315,6 +321,11 @@ class Peer:
     def outbox_files(self):
         """Every file below outbox/, heads and temporary ones too."""
         return sorted(os.path.join(d, f) for d, _, names in os.walk(os.path.join(self.state, "outbox"))
+                      for f in names)
+
+    def replica_files(self):
+        """Every file below replicas/."""
+        return sorted(os.path.join(d, f) for d, _, names in os.walk(os.path.join(self.state, "replicas"))
                       for f in names)
 
     def wait_empty(self, seconds=40):

@@ -49,14 +49,14 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	struct letter_counts n = store_letter_count(c->parts.store);
 
 	(void)args;
-	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:{s:i, s:i}, s:I, s:I, s:I, s:o}",
+	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:o, s:I, s:I, s:I, s:o}",
 	    "address", c->parts.address,
 	    "fingerprint", c->parts.fpr,
 	    "version", PACKAGE_VERSION,
 	    "uptime_s", (json_int_t)((clock_mono_ms() - c->started_ms) / 1000),
 	    "dht", "nodes", (int)dht_nodes(c->parts.dht), "ready", dht_is_ready(c->parts.dht),
 	    "outbox", "messages", (json_int_t)n.outbox_messages, "bytes", (json_int_t)n.outbox_bytes,
-	    "replicas", "messages", 0, "bytes", 0,
+	    "replicas", listing_replicas(c->parts.store, c->parts.replicas),
 	    "spool", (json_int_t)n.spool,
 	    "unpulled", (json_int_t)store_notice_count_unpulled(c->parts.store),
 	    "longest_turn_ms", (json_int_t)loop_longest_ms(c->parts.loop),
@@ -68,13 +68,13 @@ static void run_queue(void *arg, uint64_t request, const json_t *args)
 	struct commands *c = arg;
 
 	(void)args;
-	control_answer(c->control, request, listing_queue(c->parts.store));
+	control_answer(c->control, request, listing_queue(c->parts.store, c->parts.replicas));
 }
 
 static void run_show(void *arg, uint64_t request, const json_t *args)
 {
 	struct commands *c = arg;
-	json_t *letter = listing_letter(c->parts.store, (uint64_t)json_integer_value(json_object_get(args, "id")), true);
+	json_t *letter = listing_letter(c->parts.store, c->parts.replicas, (uint64_t)json_integer_value(json_object_get(args, "id")), true);
 
 	if (letter != NULL)
 		control_answer(c->control, request, letter);
@@ -92,25 +92,89 @@ static json_t *print_cancelled(const struct cancelled *all, size_t n)
 	return list;
 }
 
-static void run_cancel(void *arg, uint64_t request, const json_t *args)
+/* A cancel whose answer waits for fellow members to know of it, but not for long. */
+enum { CONFIRM_MS = 3000 };
+struct cancelling {
+	struct commands *commands;
+	uint64_t request, letter;
+	json_t *addresses, *result;
+};
+
+static struct cancelled *cancel(struct commands *c, const void *ctx, uint64_t letter, const json_t *addresses, size_t *n_out)
 {
-	struct commands *c = arg;
-	void *ctx = talloc_new(NULL);
-	const json_t *addresses = json_object_get(args, "addresses");
-	size_t n = json_array_size(addresses), n_all;
+	size_t n = json_array_size(addresses);
 	const char **list = talloc_array(ctx, const char *, n + 1);
 
 	for (size_t i = 0; i < n; i++)
 		list[i] = json_string_value(json_array_get(addresses, i));
-	struct cancelled *all = courier_cancel(c->parts.courier, ctx,
-	    (uint64_t)json_integer_value(json_object_get(args, "id")), list, n, &n_all);
+	return courier_cancel(c->parts.courier, ctx, letter, list, n, n_out);
+}
+
+/* What was in time for us may not have been for a member. */
+static void on_confirmed(void *arg)
+{
+	struct cancelling *w = arg;
+	void *ctx = talloc_new(NULL);
+	size_t n;
+	struct cancelled *now = cancel(w->commands, ctx, w->letter, w->addresses, &n);
+	json_t *fresh = now != NULL ? print_cancelled(now, n) : json_array();
+
+	for (size_t i = 0; i < n && i < json_array_size(w->result); i++)
+		if (now[i].state != CANCEL_IN_TIME)
+			json_array_set(w->result, i, json_array_get(fresh, i));
+	json_decref(fresh);
+	json_decref(w->addresses);
+	control_answer(w->commands->control, w->request, w->result);
+	talloc_free(w);
+	talloc_free(ctx);
+}
+
+static void on_cancelled_durable(void *arg, bool durable)
+{
+	struct cancelling *w = arg;
+	struct commands *c = w->commands;
+	struct letter *l = store_letter_find(c->parts.store, w, w->letter);
+
+	if (durable && l != NULL && l->sealed) {
+		replicas_when_confirmed(c->parts.replicas, l->hash, CONFIRM_MS, on_confirmed, w);
+		return;
+	}
+	if (durable)
+		control_answer(c->control, w->request, w->result);
+	else
+		control_refuse(c->control, w->request, CONTROL_REFUSED, "it could not be written to disk");
+	json_decref(w->addresses);
+	if (!durable)
+		json_decref(w->result);
+	talloc_free(w);
+}
+
+static void answer_cancelled(struct commands *c, uint64_t request, const json_t *args, json_t *result)
+{
+	struct cancelling *w = talloc_zero(NULL, struct cancelling);
+
+	w->commands = c;
+	w->request = request;
+	w->letter = (uint64_t)json_integer_value(json_object_get(args, "id"));
+	w->addresses = json_deep_copy(json_object_get(args, "addresses"));
+	w->result = result;
+	store_when_durable(c->parts.store, on_cancelled_durable, w);
+}
+
+static void run_cancel(void *arg, uint64_t request, const json_t *args)
+{
+	struct commands *c = arg;
+	void *ctx = talloc_new(NULL);
+	size_t n_all;
+	struct cancelled *all = cancel(c, ctx, (uint64_t)json_integer_value(json_object_get(args, "id")),
+	    json_object_get(args, "addresses"), &n_all);
 
 	if (all == NULL)
 		control_refuse(c->control, request, CONTROL_NOT_FOUND, "there is no message with this id; `p2pmta-ctl queue` lists them");
 	else if (n_all == 0)
 		control_refuse(c->control, request, CONTROL_NOT_FOUND, "none of these addresses is a recipient of this message");
 	else
-		answer_when_durable(c, request, print_cancelled(all, n_all));
+		answer_cancelled(c, request, args, print_cancelled(all, n_all));
 	talloc_free(ctx);
 }
 

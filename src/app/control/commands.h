@@ -9,6 +9,7 @@
 #include "app/courier/courier.h"
 #include "lib/dht/dht.h"
 #include "way/group/group.h"
+#include "way/replica/replicas.h"
 
 struct commands_parts {
 	struct loop *loop;
@@ -16,6 +17,7 @@ struct commands_parts {
 	struct courier *courier;
 	struct dht *dht;
 	struct groups *groups;
+	struct replicas *replicas;
 	const char *address, *fpr;
 	/* A new configuration is taken; OK, or REJECT with what is wrong, or what needs a restart. */
 	enum outcome (*reload)(void *arg, struct err *);

@@ -41,7 +41,26 @@ static json_t *print_rcpt(struct store *store, const struct rcpt *r, bool histor
 	return j;
 }
 
-json_t *listing_letter(struct store *store, uint64_t id, bool history)
+/* Which fellow members hold it; nothing of it when there are none. */
+static void add_holders(json_t *letter, struct replicas *replicas, const void *ctx, const struct letter *l)
+{
+	size_t n, n_holding = 0;
+	struct replicas_holder *all = replicas_holders(replicas, ctx, l->hash, &n);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(list, json_pack("{s:s, s:b}", "address", all[i].address, "holds", all[i].holds));
+		n_holding += all[i].holds;
+	}
+	if (n > 0 && l->sealed && !l->done) {
+		json_object_set_new(letter, "held_by", json_integer((json_int_t)n_holding));
+		json_object_set_new(letter, "safe", json_boolean(replicas_is_safe(all, n)));
+		json_object_set_new(letter, "holders", json_incref(list));
+	}
+	json_decref(list);
+}
+
+json_t *listing_letter(struct store *store, struct replicas *replicas, uint64_t id, bool history)
 {
 	void *ctx = talloc_new(NULL);
 	struct letter *l = store_letter_find(store, ctx, id);
@@ -61,12 +80,13 @@ json_t *listing_letter(struct store *store, uint64_t id, bool history)
 	j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", control_text(l->message_id),
 	    "subject", control_text(l->subject), "size", (json_int_t)l->size, "hash", hash, "submitted",
 	    print_time(l->submitted_ms / 1000), "recipients", list);
+	add_holders(j, replicas, ctx, l);
 out:
 	talloc_free(ctx);
 	return j;
 }
 
-json_t *listing_queue(struct store *store)
+json_t *listing_queue(struct store *store, struct replicas *replicas)
 {
 	void *ctx = talloc_new(NULL);
 	json_t *list = json_array();
@@ -74,9 +94,25 @@ json_t *listing_queue(struct store *store)
 	uint64_t *ids = store_letter_open(store, ctx, &n);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, listing_letter(store, ids[i], false));
+		json_array_append_new(list, listing_letter(store, replicas, ids[i], false));
 	talloc_free(ctx);
 	return list;
+}
+
+json_t *listing_replicas(struct store *store, struct replicas *replicas)
+{
+	void *ctx = talloc_new(NULL);
+	struct replica_counts all = store_replica_count(store, NULL);
+	json_t *list = json_array();
+	size_t n;
+	struct replicas_shown *shown = replicas_show(replicas, ctx, &n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I, s:I, s:I, s:s}", "address", shown[i].address, "up",
+		    shown[i].up, "seen", print_time(shown[i].seen_s), "messages", (json_int_t)shown[i].messages, "bytes",
+		    (json_int_t)shown[i].bytes, "wanted", (json_int_t)shown[i].wanted, "reason", shown[i].reason));
+	talloc_free(ctx);
+	return json_pack("{s:I, s:I, s:o}", "messages", (json_int_t)all.messages, "bytes", (json_int_t)all.bytes, "members", list);
 }
 
 json_t *listing_contact(const struct contact *c)

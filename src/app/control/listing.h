@@ -6,10 +6,13 @@
 #include "lib/store/contact.h"
 #include "lib/store/letter.h"
 #include "way/group/group.h"
+#include "way/replica/replicas.h"
 
-json_t *listing_queue(struct store *);
+json_t *listing_queue(struct store *, struct replicas *);
 /* NULL: no such letter. history: with what happened to each recipient. */
-json_t *listing_letter(struct store *, uint64_t id, bool history);
+json_t *listing_letter(struct store *, struct replicas *, uint64_t id, bool history);
+/* What we hold for fellow members, one each. */
+json_t *listing_replicas(struct store *, struct replicas *);
 json_t *listing_contacts(struct store *);
 /* Of this name, NULL: all; whole: with members and serial. */
 json_t *listing_groups(struct groups *, const char *name, bool whole);

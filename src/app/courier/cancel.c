@@ -47,6 +47,22 @@ static void settle(struct courier *c, struct rcpt *r, const struct letter *l)
 	sent_finish(c, r);
 }
 
+/* What became of it: a member may have given it away before he heard. */
+static void cancelled_before(struct courier *c, const struct rcpt *r, const struct letter *l, struct cancelled *out)
+{
+	const char *holdout = r->posting != 0 ? c->hooks.holdout(c->hooks.arg, l->hash) : NULL;
+
+	if (r->served) {
+		out->reason = "a fellow member has given it to the receiver's peer";
+	} else if (holdout != NULL) {
+		out->state = CANCEL_UNKNOWN;
+		out->reason = talloc_asprintf(r, "%s, who holds it too, has not confirmed that it was taken back", holdout);
+	} else {
+		out->state = CANCEL_IN_TIME;
+		out->reason = "it was cancelled before";
+	}
+}
+
 static struct cancelled cancel_rcpt(struct courier *c, struct rcpt *r, const struct letter *l)
 {
 	struct cancelled out = { .address = r->address, .state = CANCEL_TOO_LATE, .reason = "" };
@@ -71,8 +87,7 @@ static struct cancelled cancel_rcpt(struct courier *c, struct rcpt *r, const str
 		out.reason = "the receiver deleted it unread already";
 		break;
 	case RCPT_CANCELLED:
-		out.state = CANCEL_IN_TIME;
-		out.reason = "it was cancelled before";
+		cancelled_before(c, r, l, &out);
 		break;
 	case RCPT_EXPIRED:
 	case RCPT_FAILED:

@@ -55,6 +55,12 @@ struct courier_hooks {
 	/* OK: text is the letter's id. */
 	void (*submitted)(void *arg, uint64_t ticket, enum outcome, const char *text);
 	void (*pulled)(void *arg, uint64_t ticket, enum outcome, const char *text);
+	/* Others may know more, or less, of this letter than before: an ns is committed, a recipient done or withdrawn. */
+	void (*changed)(void *arg, uint64_t letter);
+	/* A fellow member who may still give this message away although it was withdrawn; NULL none. Borrowed. */
+	const char *(*holdout)(void *arg, const uint8_t hash[32]);
+	/* A receipt that is for nobody of ours: for a fellow member, perhaps. */
+	void (*foreign_receipt)(void *arg, const uint8_t proof[32]);
 	void *arg;
 };
 

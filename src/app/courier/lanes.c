@@ -308,6 +308,7 @@ static void take_posting(struct courier *c, const struct batch *b, size_t i, uin
 		out_show(c, r->letter);
 	} else {
 		store_rcpt_save(c->parts.store, r);
+		c->hooks.changed(c->hooks.arg, r->letter);
 		agenda_set(c->agenda, AGENDA_RCPT, r->id, clock_now_ms());
 	}
 }

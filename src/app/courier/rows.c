@@ -57,6 +57,8 @@ void rcpt_move(struct courier *c, struct rcpt *r, enum rcpt_state state, const c
 	log_info("letter=%llu rcpt=%llu state=%s", (unsigned long long)r->letter, (unsigned long long)r->id,
 	    rcpt_state_name(state));
 	agenda_set(c->agenda, AGENDA_RCPT, r->id, r->due_ms);
+	if (r->posting != 0)
+		c->hooks.changed(c->hooks.arg, r->letter);
 	courier_step(c, rcpt_state_name(state));
 }
 

@@ -244,6 +244,8 @@ void courier_on_receipt(void *courier, const uint8_t proof[32])
 		p->courier = c;
 		memcpy(p->proof, proof, sizeof(p->proof));
 		store_when_durable(c->parts.store, on_proof_durable, p);
+	} else if (r == NULL) {
+		c->hooks.foreign_receipt(c->hooks.arg, proof);
 	}
 	talloc_free(ctx);
 }

@@ -55,6 +55,40 @@ static void show_place(const char *label, const json_t *place)
 	line_print(HANG_STATUS, "%-13s%lld message%s, %s", label, n, plural(n), print_octets(number_of(place, "bytes"), octets));
 }
 
+/* What we hold for each fellow member. */
+static void show_members(const json_t *replicas)
+{
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach(json_object_get(replicas, "members"), i, m) {
+		char octets[32];
+		long long n = number_of(m, "messages"), wanted = number_of(m, "wanted");
+		bool up = json_is_true(json_object_get(m, "up"));
+
+		line_print(HANG_STATUS, "%*s%s: %lld message%s, %s%s%s%s%s", HANG_STATUS, "", show_text(m, "address"), n, plural(n),
+		    print_octets(number_of(m, "bytes"), octets), up ? ", up" : ", away since ", up ? "" : show_text(m, "seen"),
+		    *show_text(m, "reason") ? "; " : "", show_text(m, "reason"));
+		if (wanted > 0)
+			line_print(HANG_STATUS, "%*s%lld message%s not here yet", HANG_STATUS + 2, "", wanted, plural(wanted));
+	}
+}
+
+/* "held by 2 of 3: safe to go offline" */
+static void show_holders(const json_t *letter)
+{
+	const json_t *holders = json_object_get(letter, "holders"), *one;
+	size_t i;
+
+	if (json_array_size(holders) == 0)
+		return;
+	line_print(HANG_RCPT, "    held by %lld of %zu, %s", number_of(letter, "held_by"), json_array_size(holders),
+	    json_is_true(json_object_get(letter, "safe")) ? "safe to go offline" : "not safe to go offline yet");
+	json_array_foreach(holders, i, one)
+		if (json_is_true(json_object_get(one, "holds")))
+			line_print(HANG_RCPT, "        %s", show_text(one, "address"));
+}
+
 static void show_group(const json_t *g)
 {
 	long long n = number_of(g, "members");
@@ -81,6 +115,7 @@ void show_status(const json_t *r)
 	line_print(HANG_STATUS, "%-13s%lld message%s", "spool", spool, plural(spool));
 	show_place("outbox", json_object_get(r, "outbox"));
 	show_place("replicas", json_object_get(r, "replicas"));
+	show_members(json_object_get(r, "replicas"));
 	line_print(HANG_STATUS, "%-13s%lld message%s whose body is not here", "unpulled", unpulled, plural(unpulled));
 	line_print(HANG_STATUS, "%-13s%lld ms", "longest turn", number_of(r, "longest_turn_ms"));
 	json_array_foreach(json_object_get(r, "groups"), i, group)
@@ -147,6 +182,7 @@ void show_queue(const json_t *r)
 	json_array_foreach(r, i, letter) {
 		show_head(letter, true);
 		show_recipients(letter);
+		show_holders(letter);
 	}
 }
 
@@ -157,6 +193,7 @@ void show_letter(const json_t *r)
 	if (*show_text(r, "hash"))
 		line_print(HANG_RCPT, "    %-10s %s", "sealed as", show_text(r, "hash"));
 	show_recipients(r);
+	show_holders(r);
 }
 
 void show_cancel(const json_t *r)

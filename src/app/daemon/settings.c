@@ -57,6 +57,7 @@ static const struct option {
 	{ "outbox", "validity", SECONDS, "\"30d\"", duration_words, AT(outbox.validity_s), 60, 31 * DAY },
 	{ "outbox", "quota", SIZE, "\"20G\"", size_words, AT(outbox.quota), 1 << 20, 1024 * 1024 * GIB },
 	{ "outbox", "replica_quota", SIZE, "\"20G\"", size_words, AT(outbox.replica_quota), 0, 1024 * 1024 * GIB },
+	{ "outbox", "replica_rate", SIZE, "0", size_words, AT(outbox.replica_rate), 0, 1024 * 1024 * GIB },
 	{ "dht", "port", NUMBER, "4222", "a port", AT(dht.port), 0, 65535 },
 	{ "dht", "bootstrap", HOSTPORTS, "{}", "HOST:PORT", AT(dht.bootstrap), 0, 0 },
 	{ "dht", "network", NUMBER, "2718281", "a number", AT(dht.network), 0, UINT32_MAX },

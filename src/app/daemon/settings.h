@@ -56,6 +56,7 @@ struct settings {
 		struct settings_list listen, url;	/* urls without a slash at the end */
 		int64_t validity_s;
 		uint64_t quota, replica_quota;
+		uint64_t replica_rate;		/* octets a second; 0: no bound */
 	} outbox;
 	struct {
 		unsigned port;

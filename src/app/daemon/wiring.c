@@ -14,6 +14,7 @@
 
 #include "app/control/commands.h"
 #include "app/courier/courier.h"
+#include "app/daemon/parts.h"
 #include "app/daemon/wiring.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -23,37 +24,12 @@
 #include "lib/store/notice.h"
 #include "way/imap/imap.h"
 #include "way/outbox/outbox.h"
+#include "way/replica/replicas.h"
 #include "way/seal/seal.h"
 
 /* After this orderly is over: rows survive, files without a row are swept. */
 enum { STOP_S = 4, AGAIN_MS = 20 };
 
-struct daemon {
-	const struct settings *settings;
-	char fpr[FPR_LEN];
-	char *own_url;
-	struct store *store;
-	struct pgp *pgp;
-	struct loop *loop;
-	struct pool *pool;
-	struct dht *dht;
-	struct http_client *http;
-	struct offers *offers;
-	struct outbox *outbox;
-	struct courier *courier;
-	struct resolve *resolve;
-	struct notify *notify;
-	struct fetch *fetch;
-	struct deliver *deliver;
-	struct groups *groups;
-	struct tls *tls;
-	struct smtp *smtp;
-	struct imap *imap;
-	struct penalty penalty;		/* of failed logins, at every door */
-	struct commands *commands;
-	struct timer *watchdog, *again;
-	struct timer *moving;		/* into another DHT network, in a turn of its own */
-};
 
 /* Mail clients. */
 
@@ -156,6 +132,8 @@ static void on_resolved(void *arg, const char *address, enum outcome res, const 
 
 	courier_on_resolved(d->courier, address, res, reason);
 	groups_on_resolved(d->groups, address, res);
+	if (d->replicas != NULL && res == OK && groups_is_fellow(d->groups, address))
+		replicas_on_members(d->replicas);
 }
 
 static void on_conflict(void *arg, const char *address, const char *fpr, const char *rival)
@@ -179,6 +157,8 @@ static void on_group_changed(void *arg, const char *group)
 	log_info("group=%s own=%s", group, groups_own(d->groups) != NULL ? groups_own(d->groups) : "-");
 	resolve_set_group(d->resolve, groups_own(d->groups));
 	courier_set_group(d->courier, groups_own(d->groups));
+	if (d->replicas != NULL)
+		replicas_on_members(d->replicas);
 	if (d->commands != NULL)
 		commands_group_changed(d->commands, group);
 }
@@ -457,11 +437,15 @@ static bool start_outbox(struct daemon *d, struct err *e)
 {
 	struct outbox_settings outbox = {
 		.listen = d->settings->outbox.listen.list, .n_listen = d->settings->outbox.listen.n,
+		.replicas = store_dir(d->store, PLACE_REPLICA),
 	};
 	struct outbox_hooks hooks = { .notice = on_posted, .receipt = on_posted, .served = on_served, .arg = d };
 
+	fellows_fill_outbox(&hooks);
+
 	d->offers = offers_new();
-	d->outbox = outbox_start(d->loop, d->offers, &outbox, &hooks, e);
+	d->members = members_new(store_dir(d->store, PLACE_OUTBOX), store_dir(d->store, PLACE_REPLICA));
+	d->outbox = outbox_start(d->loop, d->offers, d->members, &outbox, &hooks, e);
 	if (d->outbox == NULL)
 		return false;
 	d->own_url = own_url(d);
@@ -524,6 +508,8 @@ static bool start_courier(struct daemon *d, struct err *e)
 	struct courier_settings settings;
 	struct courier_hooks hooks = { .submitted = on_submitted, .pulled = on_pulled, .arg = d };
 
+	fellows_fill_courier(&hooks);
+
 	courier_settings(d, d->settings, &settings);
 	d->courier = courier_new(&settings, &hooks);
 	if (!start_stations(d, e))
@@ -534,6 +520,7 @@ static bool start_courier(struct daemon *d, struct err *e)
 	};
 
 	courier_start(d->courier, &parts);
+	fellows_start(d);
 	return true;
 }
 
@@ -579,7 +566,7 @@ static bool start_imap(struct daemon *d, struct err *e)
 static bool start_control(struct daemon *d, struct err *e)
 {
 	struct commands_parts parts = {
-		.loop = d->loop, .store = d->store, .courier = d->courier, .dht = d->dht, .groups = d->groups, .address = d->settings->address,
+		.loop = d->loop, .store = d->store, .courier = d->courier, .dht = d->dht, .groups = d->groups, .replicas = d->replicas, .address = d->settings->address,
 		.fpr = d->fpr, .reload = on_reload, .stop = on_stop, .arg = d,
 	};
 
@@ -634,6 +621,7 @@ static void stop_stations(struct daemon *d)
 {
 	if (d->courier != NULL)
 		courier_stop(d->courier);
+	replicas_stop(&d->replicas);
 	groups_stop(&d->groups);
 	notify_stop(&d->notify);
 	resolve_stop(&d->resolve);
@@ -643,6 +631,7 @@ static void stop_stations(struct daemon *d)
 	dht_free(&d->dht);
 	http_client_free(&d->http);
 	offers_free(&d->offers);
+	members_free(&d->members);
 }
 
 void daemon_free(struct daemon **dp)

@@ -131,6 +131,21 @@ const char *store_holders(struct store *s, const void *ctx, const uint8_t hash[3
 	return out->len ? out->data : "";
 }
 
+uint8_t (*store_held_by(struct store *s, const void *ctx, const char *member, size_t *n_out))[32]
+{
+	size_t n = 0, size = 16;
+	uint8_t (*all)[32] = mem_check(talloc_size(ctx, size * sizeof(*all)));
+	sqlite3_stmt *q = db_read(s, "SELECT hash FROM holder WHERE member = ? ORDER BY hash", ARGS(T(member)));
+
+	while (db_next(s, q)) {
+		if (n == size)
+			all = mem_check(talloc_realloc_size(ctx, all, (size *= 2) * sizeof(*all)));
+		col_raw(q, 0, all[n++], 32);
+	}
+	*n_out = n;
+	return all;
+}
+
 void store_holder_forget(struct store *s, const char *member)
 {
 	db_write(s, "DELETE FROM holder WHERE member = ?", ARGS(T(member)));

@@ -303,6 +303,24 @@ enum offers_answer offers_open_http(struct offers *o, const void *ctx, const uin
 	return res;
 }
 
+enum offers_answer offers_open_member_http(struct offers *o, const uint8_t hash[32], bool head, struct offers_pass *out)
+{
+	struct entry *entry;
+	const char *path = NULL;
+
+	*out = (struct offers_pass){ .fd = -1 };
+	pthread_mutex_lock(&o->lock);
+	HASH_FIND(hh, o->entries, hash, 32, entry);
+	if (entry != NULL) {
+		path = head ? entry->head_path : entry->path;
+		out->size = head ? entry->head_size : entry->size;
+	}
+	if (path != NULL)
+		out->fd = open(path, O_RDONLY | O_CLOEXEC);
+	pthread_mutex_unlock(&o->lock);
+	return out->fd >= 0 ? OFFERS_OPEN : OFFERS_NONE;
+}
+
 size_t offers_may_send_http(struct offers *o, uint64_t token, size_t len, uint64_t *served_out)
 {
 	struct token *t;

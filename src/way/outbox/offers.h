@@ -61,6 +61,8 @@ struct offers_pass {
 };
 enum offers_answer offers_open_http(struct offers *, const void *ctx, const uint8_t hash[32], const uint8_t t_get[32],
     bool head, struct offers_pass *out);
+/* For a fellow member, who needs no token and is not counted: m' or its head. */
+enum offers_answer offers_open_member_http(struct offers *, const uint8_t hash[32], bool head, struct offers_pass *out);
 /*
  * Before each block of m': how much of it may go. 0: withdrawn meanwhile. *served_out: whose token
  * it is when with this block the whole of m' has gone out under it for the first time; else 0.

@@ -17,23 +17,7 @@
 #include "lib/loop/door.h"
 #include "lib/mail/addr.h"
 #include "lib/mail/value.h"
-#include "way/outbox/outbox.h"
-
-struct outbox {
-	struct offers *offers;
-	struct outbox_hooks hooks;
-	struct door *strangers;		/* what they post: dropped when it is full */
-	struct door *served;		/* never full: bounded by transfers */
-	struct http_server *server;
-};
-
-/* What an HTTP thread tells the loop; its own talloc context. */
-struct told {
-	struct outbox *outbox;
-	enum { TOLD_NOTICE, TOLD_RECEIPT, TOLD_SERVED } what;
-	struct bytes value;
-	uint64_t rcpt;
-};
+#include "way/outbox/state.h"
 
 static void told_run(void *arg)
 {
@@ -50,6 +34,18 @@ static void told_run(void *arg)
 	case TOLD_SERVED:
 		o->hooks.served(o->hooks.arg, t->rcpt);
 		break;
+	case TOLD_CONTACT:
+		o->hooks.contact(o->hooks.arg, t->address);
+		break;
+	case TOLD_TAKEN:
+		o->hooks.taken(o->hooks.arg, t->address, t->hash);
+		break;
+	case TOLD_REPLICA:
+		o->hooks.replica_served(o->hooks.arg, t->address, t->hash, t->c_get);
+		break;
+	case TOLD_PUT:
+		o->hooks.put(o->hooks.arg, &t->put);
+		break;
 	}
 	talloc_free(t);
 }
@@ -59,17 +55,37 @@ static void told_drop(void *arg)
 	talloc_free(arg);
 }
 
-static void tell_http(struct door *door, struct told *t)
+void outbox_tell_http(struct door *door, struct told *t)
 {
 	if (!post_send(door, told_run, told_drop, t))
 		talloc_free(t);
 }
 
-static void answer_text(struct http_answer *a, unsigned status, const char *text)
+void answer_text(struct http_answer *a, unsigned status, const char *text)
 {
 	a->status = status;
 	a->type = "text/plain";
 	a->body = bytes_str(text);
+}
+
+void answer_octets(struct http_answer *a, unsigned status, struct bytes body)
+{
+	a->status = status;
+	a->type = "application/octet-stream";
+	a->body = body;
+}
+
+void answer_recalls(struct http_answer *a, struct bytes recalls)
+{
+	answer_octets(a, 410, recalls);
+}
+
+void answer_file(struct http_answer *a, int fd, uint64_t size, const char *etag)
+{
+	answer_octets(a, 200, (struct bytes){ NULL, 0 });
+	a->etag = etag;
+	a->fd = fd;
+	a->size = size;
 }
 
 static void post_value_http(struct outbox *o, const struct http_request *r, bool receipt, struct http_answer *a)
@@ -93,7 +109,7 @@ static void post_value_http(struct outbox *o, const struct http_request *r, bool
 	t->outbox = o;
 	t->what = receipt ? TOLD_RECEIPT : TOLD_NOTICE;
 	t->value = bytes_dup(t, r->body);
-	tell_http(o->strangers, t);
+	outbox_tell_http(o->strangers, t);
 }
 
 static void post_ns_http(struct outbox *o, const struct http_request *r, const char *rest, struct http_answer *a)
@@ -172,7 +188,7 @@ static size_t may_send_http(void *arg, uint64_t offset, size_t len)
 		t->outbox = tr->outbox;
 		t->what = TOLD_SERVED;
 		t->rcpt = served;
-		tell_http(tr->outbox->served, t);
+		outbox_tell_http(tr->outbox->served, t);
 	}
 	return n;
 }
@@ -196,40 +212,63 @@ static void watch_transfer_http(struct outbox *o, const struct offers_pass *pass
 	a->arg = tr;
 }
 
-/* "/outbox/" h or h ".head": 404 for all that does not open with the token. */
-static void get_outbox_http(struct outbox *o, const struct http_request *r, const char *rest, struct http_answer *a)
+static void give_file_http(struct outbox *o, const struct offers_pass *pass, const char *etag, struct http_answer *a)
 {
-	uint8_t hash[32], t_get[32];
-	char hex[DIGEST_HEX] = "";
-	struct offers_pass pass;
-	size_t len = strlen(rest);
-	bool head = len == 69 && strcmp(rest + 64, ".head") == 0;
+	answer_file(a, pass->fd, pass->size, etag);
+	if (pass->token != 0)
+		watch_transfer_http(o, pass, a);
+}
 
-	answer_text(a, 404, "not found\n");
-	if (len != 64 && !head)
+/* A recipient with his T_get: our own offers, then the replicas. 404 for all that does not open with it. */
+static void get_sealed_http(struct outbox *o, const struct http_request *r, const struct outbox_name *name,
+    struct http_answer *a)
+{
+	struct offers_pass pass;
+	uint8_t t_get[32];
+
+	if (name->file == MEMBERS_NOTICES || auth_parse(r->authorization, t_get) < 0)
 		return;
-	memcpy(hex, rest, 64);
-	if (hex_parse(hex, hash, 32) < 0 || r->authorization == NULL || auth_parse(r->authorization, t_get) < 0)
-		return;
-	switch (offers_open_http(o->offers, a->ctx, hash, t_get, head, &pass)) {
+	switch (offers_open_http(o->offers, a->ctx, name->hash, t_get, name->file == MEMBERS_HEAD, &pass)) {
 	case OFFERS_NONE:
-		return;
+		fellow_get_replica_http(o, name, t_get, a);
+		break;
 	case OFFERS_RECALLED:
-		a->status = 410;
-		a->type = "application/octet-stream";
-		a->body = pass.recalls;
-		return;
+		answer_recalls(a, pass.recalls);
+		break;
 	case OFFERS_OPEN:
+		give_file_http(o, &pass, name->etag, a);
 		break;
 	}
-	a->status = 200;
-	a->type = "application/octet-stream";
-	a->body = (struct bytes){ NULL, 0 };
-	a->etag = talloc_asprintf(a->ctx, "\"%s%s\"", hex, head ? ".head" : "");
-	a->fd = pass.fd;
-	a->size = pass.size;
-	if (!head)
-		watch_transfer_http(o, &pass, a);
+}
+
+bool outbox_parse_name(const char *rest, uint8_t hash_out[32], enum members_file *out)
+{
+	static const char *const tails[] = { [MEMBERS_BODY] = "", [MEMBERS_HEAD] = ".head", [MEMBERS_NOTICES] = ".notices" };
+	char hex[DIGEST_HEX] = "";
+
+	if (strlen(rest) < 64)
+		return false;
+	memcpy(hex, rest, 64);
+	if (hex_parse(hex, hash_out, 32) < 0)
+		return false;
+	for (*out = MEMBERS_BODY; *out <= MEMBERS_NOTICES; ++*out)
+		if (strcmp(rest + 64, tails[*out]) == 0)
+			return true;
+	return false;
+}
+
+static void get_outbox_http(struct outbox *o, const struct http_request *r, const char *rest, struct http_answer *a)
+{
+	struct outbox_name name;
+
+	answer_text(a, 404, "not found\n");
+	if (r->authorization == NULL || !outbox_parse_name(rest, name.hash, &name.file))
+		return;
+	name.etag = talloc_asprintf(a->ctx, "\"%s\"", rest);
+	if (fellow_is_asking(r))
+		fellow_get_outbox_http(o, r, &name, a);
+	else
+		get_sealed_http(o, r, &name, a);
 }
 
 static const struct route {
@@ -241,7 +280,9 @@ static const struct route {
 	{ "GET",  "/pubkey",     false, get_pubkey_http },
 	{ "GET",  "/pubkey/",    true,  get_pubkey_of_http },
 	{ "GET",  "/group/",     true,  get_group_http },
+	{ "GET",  "/outbox/msglist", false, fellow_get_list_http },
 	{ "GET",  "/outbox/",    true,  get_outbox_http },
+	{ "GET",  "/replica/",   true,  fellow_get_of_owner_http },
 	{ "POST", "/ns",         false, post_ns_http },
 	{ "POST", "/nr",         false, post_nr_http },
 };
@@ -270,15 +311,18 @@ static void handle_http(void *arg, const struct http_request *r, struct http_ans
 	answer_text(a, 404, "not found\n");
 }
 
-struct outbox *outbox_start(struct loop *loop, struct offers *offers, const struct outbox_settings *settings,
-    const struct outbox_hooks *hooks, struct err *e)
+struct outbox *outbox_start(struct loop *loop, struct offers *offers, struct members *members,
+    const struct outbox_settings *settings, const struct outbox_hooks *hooks, struct err *e)
 {
 	struct outbox *o = talloc_zero(NULL, struct outbox);
 	struct http_server_settings http = {
 		.listen = settings->listen, .n_listen = settings->n_listen, .max_body = LIMIT_HTTP_BODY,
+		.admit_http = put_admit_http,
 	};
 
 	o->offers = offers;
+	o->members = members;
+	o->replicas = talloc_strdup(o, settings->replicas);
 	o->hooks = *hooks;
 	o->strangers = door_new(loop, LIMIT_DOOR_STRANGERS, e);
 	if (o->strangers != NULL)
@@ -301,6 +345,11 @@ void outbox_stop(struct outbox **op)
 	door_free(&o->strangers);
 	door_free(&o->served);
 	talloc_free(o);
+}
+
+void outbox_answer(struct outbox *o, uint64_t ticket, unsigned status)
+{
+	http_server_answer(o->server, ticket, status);
 }
 
 unsigned outbox_port(const struct outbox *o)

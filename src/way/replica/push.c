@@ -1,0 +1,186 @@
+/*
+ * Our list to each member, as soon as it is made, and then the question what
+ * he holds: at short pauses until he holds all, then with every round, because
+ * his answer also brings the receive notifications that he heard for us. Who
+ * lacks something pulls it; where we cannot be asked, or it takes him long, we
+ * bring it.
+ */
+#include <string.h>
+
+#include <talloc.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/log.h"
+#include "lib/mail/value.h"
+#include "way/replica/state.h"
+
+enum { ASK_FIRST_MS = 150, ASK_MAX_MS = 10000, PATIENCE_MS = 5000 };
+
+static void step(void *arg);
+
+static void again(struct member *m, int64_t ms)
+{
+	if (m->push == NULL)
+		m->push = timer_new(m->r->parts.loop, step, m);
+	timer_set(m->push, ms);
+}
+
+/* --- what he holds --- */
+
+struct holding {
+	struct member *m;
+	const struct held_text *text;
+	uint8_t (*had)[32];
+	size_t n_had, lacking;
+	uint8_t first[BRING_MAX][32];
+};
+
+static void compare(void *arg, const uint8_t hash[32])
+{
+	struct holding *h = arg;
+	bool holds = held_has(h->text, hash);
+	const struct held_text had = { .hashes = h->had, .n_hashes = h->n_had };
+
+	if (!holds && h->lacking < BRING_MAX)
+		memcpy(h->first[h->lacking], hash, 32);
+	h->lacking += !holds;
+	if (holds != held_has(&had, hash))
+		store_holder_set(h->m->r->parts.store, hash, h->m->address, holds);
+}
+
+static void take_held(struct member *m, const struct held_text *text)
+{
+	struct replicas *r = m->r;
+	struct holding h = { .m = m, .text = text };
+	void *ctx = talloc_new(NULL);
+	int64_t now = clock_mono_ms();
+
+	h.had = store_held_by(r->parts.store, ctx, m->address, &h.n_had);
+	ours_each(r->ours, compare, &h);
+	for (size_t i = 0; i < text->n_proofs; i++)
+		r->hooks.receipt(r->hooks.arg, text->proofs[i]);
+	for (size_t i = 0; i < text->n_served; i++)
+		ours_served(r->ours, text->served[i][0], text->served[i][1]);
+	m->held_serial = text->serial;
+	confirm_look(r);
+	if (h.lacking == 0) {
+		m->push_since_ms = 0;
+		m->push_tries = 0;
+		again(m, r->settings.sync_ms);
+	} else {
+		int64_t pause = ASK_FIRST_MS << (m->push_tries < 7 ? m->push_tries++ : 7);
+
+		if (m->push_since_ms == 0)
+			m->push_since_ms = now;
+		if (r->settings.n_urls == 0 || now - m->push_since_ms > PATIENCE_MS) {
+			bring_start(m, h.first, h.lacking);
+			goto out;
+		}
+		again(m, pause < ASK_MAX_MS ? pause : ASK_MAX_MS);
+	}
+out:
+	talloc_free(ctx);
+}
+
+static void on_held(void *arg, const struct http_reply *reply)
+{
+	struct member *m = arg;
+	void *ctx = talloc_new(NULL);
+	struct held_text text;
+
+	m->held_call = NULL;
+	member_answered(m, reply);
+	if (reply->status != 200)
+		again(m, m->r->settings.sync_ms);
+	else if (held_parse(ctx, reply->body, &text) < 0)
+		log_warn("member=%s why=\"he says in other words than agreed what he holds\"", m->address);
+	else
+		take_held(m, &text);
+	talloc_free(ctx);
+}
+
+static void ask_held(struct member *m)
+{
+	void *ctx = talloc_new(NULL);
+	struct member_call call = {
+		.method = "GET", .path = member_path(ctx, m->r->settings.address, "held"), .max = LISTS_MAX, .quiet_ms = CALL_MS,
+		.done = on_held, .arg = m,
+	};
+
+	m->held_call = member_call(m, &call);
+	talloc_free(ctx);
+}
+
+/* --- the list --- */
+
+static void on_list_put(void *arg, const struct http_reply *reply)
+{
+	struct member *m = arg;
+
+	m->push_call = NULL;
+	member_answered(m, reply);
+	if (reply->status == 204 || reply->status == 200) {
+		m->pushed = m->pushing;
+		m->push_since_ms = 0;
+		m->push_tries = 0;
+		again(m, ASK_FIRST_MS);
+		return;
+	}
+	if (reply->status == 401)
+		sync_now(m);		/* it gets his new token */
+	m->pushed = 0;
+	again(m, m->r->settings.sync_ms);
+}
+
+static void put_list(struct member *m, struct bytes list, uint64_t serial)
+{
+	void *ctx = talloc_new(NULL);
+	struct member_call call = {
+		.method = "PUT", .path = member_path(ctx, m->r->settings.address, "msglist"), .body = list, .max = 4096,
+		.quiet_ms = CALL_MS, .done = on_list_put, .arg = m,
+	};
+
+	m->pushing = serial;
+	m->push_call = member_call(m, &call);
+	talloc_free(ctx);
+}
+
+static void step(void *arg)
+{
+	struct member *m = arg;
+	uint64_t serial;
+	struct bytes list = ours_list(m->r->ours, &serial);
+
+	if (m->r->stopped || bring_is_running(m) || !m->ours || !member_can_be_asked(m) || list.len == 0 || m->push_call != NULL || m->held_call != NULL)
+		return;
+	if (m->pushed != serial)
+		put_list(m, list, serial);
+	else
+		ask_held(m);
+}
+
+void push_to(struct member *m)
+{
+	again(m, 0);
+}
+
+void push_later(struct member *m)
+{
+	again(m, m->r->settings.sync_ms);
+}
+
+void push_published(struct replicas *r)
+{
+	for (struct member *m = r->members; m != NULL; m = m->hh.next)
+		if (!m->away)
+			again(m, 0);
+}
+
+void push_stop(struct member *m)
+{
+	bring_stop(m);
+	timer_free(&m->push);
+	http_transfer_free(&m->push_call);
+	http_transfer_free(&m->held_call);
+}

@@ -1,0 +1,336 @@
+/*
+ * Following the lists of others. A round asks the owner himself, with his
+ * token (or first for the greeting that tells it); when he does not answer,
+ * one fellow member after the other for the copy that he has. A list counts
+ * when the owner signed it and its serial is greater than the last; a copy of
+ * the one that we have is a confirmation that there is nothing newer there.
+ *
+ * After a start replicas are not served until the owner or another member has
+ * been heard; when everybody was asked and nobody answered, a list that was
+ * good less than a day ago will do (p2pmta-protocol(7), section 8).
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include <talloc.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "way/replica/state.h"
+
+static void ask_next(struct member *m);
+
+/* --- a list on a worker --- */
+
+struct opening {
+	struct replicas *r;
+	char address[LIMIT_ADDRESS + 1], fpr[FPR_LEN];
+	char *etag;
+	bool greeting;
+	struct bytes octets;
+	struct msglist *list;
+	enum outcome res;
+	struct err err;
+	void (*done)(void *arg, unsigned status);
+	void *arg;
+};
+
+static void open_work(void *arg)
+{
+	struct opening *o = arg;
+	struct pgp_verdict v;
+	struct bytes plain;
+
+	o->res = pgp_open_shared_work(o->r->parts.pgp, o, "msglist/1", o->octets, LIMIT_LIST + LIMIT_RECORD, &plain, &v, &o->err);
+	if (o->res != OK)
+		return;
+	o->res = REJECT;
+	if (v.signer != PGP_GOOD || strcmp(v.fpr, o->fpr) != 0) {
+		err_set(&o->err, "signed by another key");
+		return;
+	}
+	o->list = msglist_parse(o, plain, &o->err);
+	if (o->list == NULL)
+		return;
+	if (strcmp(o->list->owner, o->address) != 0) {
+		err_set(&o->err, "it is somebody else's");
+		return;
+	}
+	o->res = OK;
+}
+
+static void take_token(struct member *m, const struct msglist *l)
+{
+	/* A greeting is as old as its token; a list says which is the newest. */
+	m->row.token_serial = l->serial > 0 ? l->serial : 1;
+	memcpy(m->row.token, l->member_token, 32);
+}
+
+void sync_judge(struct member *m)
+{
+	bool fresh = m->row.serial != 0 && clock_now_s() - m->row.confirmed_s < LIST_FRESH_S;
+	bool serve = m->confirmed || (m->round_done && fresh);
+
+	m->r->table.serve(m->r->table.members, m->address, serve);
+}
+
+static void confirm(struct member *m)
+{
+	bool news = !m->confirmed || clock_now_s() - m->row.confirmed_s > 60;
+
+	m->confirmed = true;
+	m->row.confirmed_s = clock_now_s();
+	if (news)
+		member_save(m);
+	sync_judge(m);
+}
+
+/* A put waits for the disk. */
+struct answering {
+	void (*done)(void *arg, unsigned status);
+	void *arg;
+};
+
+static void on_durable(void *arg, bool durable)
+{
+	struct answering *a = arg;
+
+	a->done(a->arg, durable ? 204 : 507);
+	talloc_free(a);
+}
+
+static void answer_when_durable(struct replicas *r, void (*done)(void *arg, unsigned status), void *arg)
+{
+	struct answering *a = talloc_zero(NULL, struct answering);
+
+	a->done = done;
+	a->arg = arg;
+	store_when_durable(r->parts.store, on_durable, a);
+}
+
+static void take_list(struct member *m, const struct opening *o)
+{
+	const struct msglist *l = o->list;
+	struct replicas *r = m->r;
+
+	talloc_free((void *)(uintptr_t)(m->row.etag[0] != '\0' ? m->row.etag : NULL));
+	m->row.group = "";
+	m->row.etag = o->etag[0] != '\0' ? talloc_strdup(m, o->etag) : "";
+	m->row.serial = l->serial;
+	m->row.issued_s = l->issued_s;
+	take_token(m, l);
+	apply_list(m, l);
+	store_replica_list_set(r->parts.store, m->address, o->octets);
+	m->row.confirmed_s = clock_now_s();
+	member_save(m);
+	r->table.list_set(r->table.members, m->address, o->octets, l->serial);
+	confirm(m);
+	stand_changed(r->stand);
+	pulls_look(r->pulls, m->address);
+}
+
+static void round_over(struct member *m)
+{
+	m->round_done = true;
+	sync_judge(m);
+	pulls_look(m->r->pulls, m->address);
+}
+
+static void open_done(void *arg)
+{
+	struct opening *o = arg;
+	struct member *m = member_find(o->r, o->address);
+	bool newer = o->res == OK && m != NULL && o->list->serial > m->row.serial;
+	bool put = o->done != NULL;
+
+	if (m == NULL) {
+		if (put)
+			o->done(o->arg, 404);
+		goto out;
+	}
+	m->opening = false;
+	if (o->res != OK)
+		log_info("member=%s list=refused why=\"%s\"", o->address, o->err.text);
+	if (o->res == OK && o->greeting) {
+		take_token(m, o->list);
+		member_save(m);
+		m->asking = ASK_AGAIN;
+		ask_next(m);
+		push_to(m);
+		goto out;
+	}
+	if (newer)
+		take_list(m, o);
+	else if (o->res == OK && o->list->serial == m->row.serial)
+		confirm(m);
+	if (put && o->res == OK)
+		answer_when_durable(o->r, o->done, o->arg);
+	else if (put)
+		o->done(o->arg, o->res == RETRY ? 507 : 409);
+	else if (o->res == OK)
+		round_over(m);
+	else
+		ask_next(m);
+out:
+	talloc_free(o);
+}
+
+static void open_drop(void *arg)
+{
+	talloc_free(arg);
+}
+
+static void open_list(struct member *m, struct bytes octets, const char *etag, bool greeting,
+    void (*done)(void *arg, unsigned status), void *arg)
+{
+	static const struct pool_job job = { open_work, open_done, open_drop };
+	struct opening *o = talloc_zero(NULL, struct opening);
+
+	o->r = m->r;
+	memcpy(o->address, m->address, sizeof(o->address));
+	memcpy(o->fpr, m->fpr, sizeof(o->fpr));
+	o->etag = talloc_strdup(o, etag != NULL ? etag : "");
+	o->greeting = greeting;
+	o->octets = bytes_dup(o, octets);
+	o->done = done;
+	o->arg = arg;
+	m->opening = true;
+	pool_submit(m->r->parts.pool, POOL_SOON, &job, o);
+}
+
+void sync_take(struct member *m, struct bytes octets, const char *etag, void (*done)(void *arg, unsigned status), void *arg)
+{
+	void *ctx = talloc_new(NULL);
+
+	if (m->row.serial != 0 && bytes_equal(octets, store_replica_list(m->r->parts.store, ctx, m->address))) {
+		confirm(m);
+		if (done != NULL)
+			answer_when_durable(m->r, done, arg);
+		else
+			round_over(m);
+	} else {
+		open_list(m, octets, etag, false, done, arg);
+	}
+	talloc_free(ctx);
+}
+
+/* --- a round --- */
+
+static void on_greeting(void *arg, const struct http_reply *reply)
+{
+	struct member *m = arg;
+
+	m->list_call = NULL;
+	m->asking = ASK_OTHERS;
+	member_answered(m, reply);
+	if (reply->status == 200)
+		open_list(m, reply->body, "", true, NULL, NULL);
+	else
+		ask_next(m);
+}
+
+static void on_list(void *arg, const struct http_reply *reply)
+{
+	struct member *m = arg;
+	bool again = m->asking == ASK_AGAIN;
+
+	m->list_call = NULL;
+	m->asking = ASK_OTHERS;
+	member_answered(m, reply);
+	if (reply->status == 304) {
+		confirm(m);
+		round_over(m);
+	} else if (reply->status == 200) {
+		sync_take(m, reply->body, reply->etag, NULL, NULL);
+	} else if (reply->status == 401 && !again) {
+		m->asking = ASK_GREETING;
+		ask_next(m);
+	} else if (reply->status == 0) {
+		ask_next(m);
+	} else {
+		/* He is there, and has nothing for us (yet). */
+		round_over(m);
+	}
+}
+
+static void on_copy(void *arg, const struct http_reply *reply)
+{
+	struct member *m = arg;
+
+	m->list_call = NULL;
+	if (reply->status == 200)
+		sync_take(m, reply->body, "", NULL, NULL);
+	else
+		ask_next(m);
+}
+
+static bool ask_himself(struct member *m)
+{
+	bool greeting = m->asking == ASK_GREETING;
+	struct member_call call = {
+		.method = "GET", .path = "/outbox/msglist", .open = greeting,
+		.etag = m->row.etag[0] != '\0' && !greeting ? m->row.etag : NULL,
+		.max = greeting ? LIMIT_RECORD : LISTS_MAX, .quiet_ms = CALL_MS,
+		.done = greeting ? on_greeting : on_list, .arg = m,
+	};
+
+	m->list_call = member_call(m, &call);
+	return m->list_call != NULL;
+}
+
+/* The next fellow member for his copy of m's list. */
+static bool ask_another(struct member *m)
+{
+	struct member *other = m->r->members;
+	void *ctx = talloc_new(NULL);
+	struct member_call call = {
+		.method = "GET", .path = member_path(ctx, m->address, "msglist"), .max = LISTS_MAX, .quiet_ms = CALL_MS,
+		.done = on_copy, .arg = m,
+	};
+
+	for (size_t i = 0; other != NULL && i < m->n_asked; i++)
+		other = other->hh.next;
+	for (; other != NULL && m->list_call == NULL; other = other->hh.next) {
+		m->n_asked++;
+		if (other != m && !other->away && member_can_be_asked(other))
+			m->list_call = member_call(other, &call);
+	}
+	talloc_free(ctx);
+	return m->list_call != NULL;
+}
+
+static void ask_next(struct member *m)
+{
+	if (m->r->stopped || m->list_call != NULL || m->opening)
+		return;
+	if (m->asking != ASK_OTHERS && ask_himself(m))
+		return;
+	m->asking = ASK_OTHERS;
+	if (!ask_another(m))
+		round_over(m);
+}
+
+static void on_round(void *arg)
+{
+	struct member *m = arg;
+
+	timer_set(m->sync, m->r->settings.sync_ms);
+	if (m->list_call != NULL || m->opening)
+		return;
+	m->n_asked = 0;
+	m->asking = m->urls[0] == '\0' ? ASK_OTHERS : m->row.token_serial == 0 ? ASK_GREETING : ASK_HIMSELF;
+	ask_next(m);
+}
+
+void sync_now(struct member *m)
+{
+	if (m->sync == NULL)
+		m->sync = timer_new(m->r->parts.loop, on_round, m);
+	timer_set(m->sync, 0);
+}
+
+void sync_stop(struct member *m)
+{
+	timer_free(&m->sync);
+	http_transfer_free(&m->list_call);
+}

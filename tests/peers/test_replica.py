@@ -1,0 +1,237 @@
+"""Groups of three on loopback: what is in one outbox is held by the others, and arrives without the sender."""
+import os
+import time
+
+from peers import ImapNo, until
+from scene import Scene, letter
+
+
+class Group(Scene):
+    """alice, bob and carol are a group; dave is somebody else whom they write to."""
+    names = ("carol", "alice", "bob", "dave")       # the DHT begins at carol, who is never killed
+    members = ("alice", "bob", "carol")
+    sync = "2s"
+    running = False
+    settings = {}           # name: {section_key: value}
+
+    def setUp(self):
+        super().setUp()
+        fellows = self.fellows()
+        for p in fellows:
+            p.set_group("home", self.alice, fellows, self.sync)
+        for name, settings in self.settings.items():
+            for key, value in settings.items():
+                getattr(self, name).set_conf(*key.split("_", 1), value)
+        self.net.start()
+        self.wait_fellows(*fellows)
+
+    def fellows(self):
+        return [p for p in self.net.peers if p.name in self.members]
+
+    def up(self, p):
+        return sorted(m["address"].split("@")[0] for m in p.status()["replicas"]["members"] if m["up"])
+
+    def wait_fellows(self, *peers):
+        """Each of them has heard the others."""
+        for p in peers:
+            until(lambda: self.up(p) == sorted(q.name for q in peers if q is not p), "%s sees the others" % p.name, 40)
+
+    def wait_away(self, who, *at):
+        for p in at:
+            until(lambda: who.name not in self.up(p), "%s finds %s away" % (p.name, who.name), 30)
+
+    def held(self, peer, n, seconds=20):
+        until(lambda: peer.queue() and all(m.get("held_by") == n for m in peer.queue()), "held by %d" % n, seconds)
+
+    def wait_none(self, *peers, seconds=30):
+        """Nothing is left of any replica."""
+        for p in peers:
+            until(lambda: p.status()["replicas"]["messages"] == 0 and not p.replica_files(),
+                  "%s lets go of it" % p.name, seconds)
+
+    def greet(self):
+        """alice and dave know each other's keys."""
+        self.alice.send(self.dave, letter(self.alice, self.dave, "first"))
+        self.dave.wait_body(self.dave.wait_mail(1)[0])
+        self.alice.wait_empty()
+
+    def send_to_absent_dave(self, n_held=2, body="Hello.\r\n"):
+        """A letter that is held by so many members while dave is off."""
+        self.greet()
+        self.dave.stop()
+        m = letter(self.alice, self.dave, "second", body)
+        self.alice.send(self.dave, m)
+        self.held(self.alice, n_held)
+        return m
+
+
+class Replicas(Group):
+    def test_held_within_a_second(self):
+        self.send_to_absent_dave()
+        start = time.monotonic()
+        self.alice.send(self.dave, letter(self.alice, self.dave, "third"))
+        until(lambda: len(self.alice.queue()) == 2, "there are two")
+        self.held(self.alice, 2)
+        self.assertLess(time.monotonic() - start, 3)
+        for m in self.alice.queue():
+            self.assertTrue(m["safe"])
+        for p in (self.bob, self.carol):
+            self.assertEqual(p.status()["replicas"]["messages"], 2)
+        self.dave.start()
+        for uid in self.dave.wait_mail(3):
+            self.dave.wait_body(uid)
+        self.alice.wait_empty()
+        self.wait_none(self.bob, self.carol)
+
+    def test_sender_killed(self):
+        """Held, then alice is killed; dave comes, gets notice and body, and is done before she is back."""
+        m = self.send_to_absent_dave()
+        self.alice.kill()
+        self.wait_away(self.alice, self.bob, self.carol)
+        self.dave.start()
+        uid = self.dave.wait_mail(2, seconds=90)[-1]
+        self.assertEqual(self.dave.wait_body(uid, seconds=90), m)
+        self.wait_none(self.bob, self.carol)
+        self.alice.start()
+        self.alice.wait_empty()
+        self.assertEqual(len(self.dave.uids()), 2)
+
+    def test_all_but_one_killed(self):
+        m = self.send_to_absent_dave(body="0123456789\r\n" * 300000)
+        self.alice.kill()
+        self.bob.kill()
+        self.wait_away(self.alice, self.carol)
+        self.dave.start()
+        uid = self.dave.wait_mail(2, seconds=90)[-1]
+        self.assertEqual(self.dave.wait_body(uid, seconds=90), m)
+        self.wait_none(self.carol)
+        self.bob.start()
+        self.alice.start()
+        self.alice.wait_empty()
+        self.wait_none(self.bob, self.carol)
+
+    def test_restarts(self):
+        """Everybody restarts, one after the other; nothing is lost or kept too long."""
+        m = self.send_to_absent_dave()
+        for p in (self.bob, self.alice, self.carol):
+            p.restart()
+        self.wait_fellows(self.alice, self.bob, self.carol)
+        self.held(self.alice, 2)
+        self.alice.kill()
+        self.bob.restart()
+        self.wait_away(self.alice, self.bob, self.carol)
+        self.dave.start()
+        uid = self.dave.wait_mail(2, seconds=90)[-1]
+        self.assertEqual(self.dave.wait_body(uid, seconds=90), m)
+        self.alice.start()
+        self.alice.wait_empty()
+        self.wait_none(self.bob, self.carol)
+
+    def test_burst(self):
+        """A burst costs few lists."""
+        self.greet()
+        self.dave.stop()
+        before = self.alice.log().count(b"state=published")
+        with self.alice.smtp() as s:
+            for i in range(60):
+                s.sendmail(self.alice.address, [self.dave.address], letter(self.alice, self.dave, "number %d" % i))
+        until(lambda: len(self.alice.queue()) == 60, "all are queued")
+        self.held(self.alice, 2, 60)
+        self.assertLess(self.alice.log().count(b"state=published") - before, 25)
+        self.dave.start()
+        for uid in self.dave.wait_mail(61, seconds=60):
+            self.dave.wait_body(uid)
+        self.alice.wait_empty(60)
+        self.wait_none(self.bob, self.carol)
+
+
+class Cancel(Group):
+    def test_cancel_while_a_member_is_off(self):
+        """bob is off when alice cancels; she goes, he comes back and hears of it from carol."""
+        self.send_to_absent_dave()
+        self.bob.kill()
+        [queued] = self.alice.queue()
+        [said] = self.alice.ctl("cancel", queued["id"])
+        self.assertEqual(said["state"], "unknown", said)
+        self.assertIn("bob@home", said["reason"])
+        until(lambda: not self.carol.replica_files(), "carol forgets it")
+        self.alice.kill()
+        self.bob.start()
+        until(lambda: not self.bob.replica_files(), "bob forgets it")
+        self.dave.start()
+        until(lambda: len(self.up(self.bob)) == 1 and len(self.dave.uids()) < 2, "the entry goes", 60)
+
+    def test_cancel_is_in_time(self):
+        self.send_to_absent_dave()
+        [queued] = self.alice.queue()
+        [said] = self.alice.ctl("cancel", queued["id"])
+        self.assertEqual(said["state"], "in-time", said)
+        self.wait_none(self.bob, self.carol, seconds=3)
+        self.dave.start()
+        self.assertNoMore(self.dave, 1)
+
+
+class Nat(Group):
+    settings = {"alice": {"outbox_url": "{}"}}
+
+    def up(self, p):
+        # Nobody can ask alice; she asks.
+        return super().up(p)
+
+    def test_sender_without_url(self):
+        """alice cannot be reached: she brings her mail to bob and carol, where dave gets it, also while she is here."""
+        self.alice.send(self.dave, letter(self.alice, self.dave, "first"))
+        self.held(self.alice, 2)
+        self.dave.wait_body(self.dave.wait_mail(1)[0], seconds=90)
+        self.alice.wait_empty(60)
+        self.wait_none(self.bob, self.carol)
+
+
+class Full(Group):
+    settings = {"bob": {"outbox_replica_quota": "0"}}
+
+    def test_no_room(self):
+        self.bob.complaints = self.carol.complaints = __import__("re").compile(rb"replica_quota is used up")
+        self.send_to_absent_dave(n_held=1)
+        [m] = self.alice.queue()
+        self.assertEqual([h["address"] for h in m["holders"] if h["holds"]], ["carol@home"])
+        self.assertFalse(m["safe"])
+        [alice] = [x for x in self.bob.status()["replicas"]["members"] if x["address"] == "alice@home"]
+        self.assertEqual(alice["wanted"], 1)
+        self.assertIn("replica_quota", alice["reason"])
+
+
+class Wrong(Group):
+    def test_wrong_octets(self):
+        """alice's file is not what she lists: carol does not take it, and gets it from bob."""
+        self.carol.complaints = __import__("re").compile(rb"other octets than were listed")
+        self.greet()
+        self.dave.stop()
+        self.carol.stop()
+        self.alice.send(self.dave, letter(self.alice, self.dave, "second"))
+        self.held(self.alice, 1)
+        [queued] = self.alice.queue()
+        path = os.path.join(self.alice.state, "outbox", queued["hash"][:2], queued["hash"])
+        with open(path, "r+b") as f:
+            f.seek(20)
+            f.write(b"wrong")
+        self.carol.start()
+        self.held(self.alice, 2, 40)
+        self.assertIn(b"member=alice@home", [l for l in self.carol.log().splitlines() if b"other octets" in l][0])
+
+
+class Removed(Group):
+    def test_removed_member(self):
+        """bob is removed: he gives away all that he held, and gets nothing new."""
+        self.send_to_absent_dave()
+        self.alice.ctl("group", "remove", "bob@home")
+        self.wait_none(self.bob)
+        self.alice.send(self.dave, letter(self.alice, self.dave, "third"))
+        until(lambda: len(self.alice.queue()) == 2 and all(m.get("held_by") == 1 and len(m["holders"]) == 1
+                                                          for m in self.alice.queue()), "held by carol alone")
+        self.assertEqual(self.bob.replica_files(), [])
+        self.dave.start()
+        for uid in self.dave.wait_mail(3):
+            self.dave.wait_body(uid)
+        self.alice.wait_empty()
+        self.wait_none(self.carol)
