@@ -179,6 +179,21 @@ class Life(Groups):
         self.alice.complaints = re.compile(rb"address=bob@home key=\S+ rival=")
         self.wait_members(self.alice, "alice", "bob")
 
+    def test_verified_and_forgotten(self):
+        """A member's key that the user forgets is known again by the list; one that he verifies stays so."""
+        self.alice.ctl("group", "create", "home")
+        self.join(self.bob)
+        def trust():
+            return [c["trust"] for c in self.bob.ctl("contacts") if c["fingerprint"] == self.alice.fingerprint]
+        self.bob.ctl("forget", "alice@home")
+        self.assertEqual(trust(), ["group"])
+        self.bob.ctl("verify", "alice@home")
+        self.alice.ctl("group", "add", "carol@home", self.carol.fingerprint)
+        self.wait_members(self.bob, "alice", "bob", "carol")
+        self.assertEqual(trust(), ["verified"])
+        self.bob.ctl("group", "leave", "home")
+        self.assertEqual(trust(), ["verified"])
+
     def test_members_from_the_configuration(self):
         """Named without keys: found and pinned first; reload follows; who was removed stays removed."""
         self.alice.set_conf("group home", "master", '"alice@home"')

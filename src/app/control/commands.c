@@ -223,6 +223,7 @@ static void run_verify(void *arg, uint64_t request, const json_t *args)
 	} else if (to != NULL) {
 		pin(c, to, fpr != NULL ? fpr : to->fpr);
 		courier_release(c->parts.courier, to->address);
+		groups_on_resolved(c->parts.groups, to->address, OK);
 		answer_when_durable(c, request, listing_contact(to));
 	}
 	talloc_free(ctx);
@@ -237,6 +238,7 @@ static void run_forget(void *arg, uint64_t request, const json_t *args)
 	if (to != NULL) {
 		store_contact_forget(c->parts.store, to->address);
 		courier_release(c->parts.courier, to->address);
+		groups_on_resolved(c->parts.groups, to->address, OK);
 		answer_when_durable(c, request, json_pack("{s:s}", "address", to->address));
 	}
 	talloc_free(ctx);

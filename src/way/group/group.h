@@ -83,7 +83,7 @@ void groups_stop(struct groups **);
 /* p2pmta.conf was read anew. */
 void groups_set(struct groups *, const struct groups_conf *, size_t n);
 
-/* Hooks of others. */
+/* Hooks of others. A key that the user has chosen or forgotten is told as resolved, too. */
 void groups_on_resolved(struct groups *, const char *address, enum outcome);
 /* An ns value of kind 2 (somebody wants to join), unchecked. */
 void groups_on_join(struct groups *, struct bytes value);

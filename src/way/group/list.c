@@ -411,6 +411,16 @@ int64_t list_tick(struct entry *e, int64_t now_ms)
 	return e->resolve_at_ms - now_ms < CHECK_MS ? e->resolve_at_ms - now_ms : CHECK_MS;
 }
 
+/* The user has forgotten him: the list still says who he is. */
+static void vouch_again(struct groups *g, const void *ctx, const struct member_row *m)
+{
+	struct contact *c = store_contact_find(g->parts.store, ctx, m->address);
+	bool known = c != NULL && (c->fpr[0] != '\0' || c->trust == TRUST_CONFLICT);
+
+	if (!known && !m->removed && m->fpr[0] != '\0' && strcmp(m->address, g->settings.address) != 0)
+		g->hooks.vouch(g->hooks.arg, m->address, m->fpr);
+}
+
 /* His key or his URLs may be new. */
 void list_resolved(struct groups *g, const char *address)
 {
@@ -418,8 +428,11 @@ void list_resolved(struct groups *g, const char *address)
 
 	HASH_ITER(hh, g->entries, e, next) {
 		void *ctx = talloc_new(NULL);
+		struct member_row *m = e->ours ? store_member_find(g->parts.store, ctx, e->name, address) : NULL;
 
-		if (e->ours && store_member_find(g->parts.store, ctx, e->name, address) != NULL) {
+		if (m != NULL) {
+			if (e->counts)
+				vouch_again(g, ctx, m);
 			entry_refresh(e);
 			groups_soon(g);
 		}
