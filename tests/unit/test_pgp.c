@@ -92,6 +92,16 @@ static void make_peers(void)
 	make_bench();
 }
 
+static void make_peers_with_clerks(void)
+{
+	struct clerks *hers = clerks_start(&e), *his = clerks_start(&e);
+
+	ck_assert_msg(hers && his, "%s", e.text);
+	make_peers();
+	pgp_take_clerks(alice, hers);
+	pgp_take_clerks(bob, his);
+}
+
 static void drop_peers(void)
 {
 	shell("gpgconf --homedir $C --kill all");
@@ -99,6 +109,7 @@ static void drop_peers(void)
 	pgp_free(&bob);
 	ck_assert(!alice && !bob);
 	shell("rm -rf $T");
+	memcpy(top, "/tmp/pgp.XXXXXX", sizeof(top));
 	talloc_free(ctx);
 }
 
@@ -694,6 +705,43 @@ START_TEST(many_threads)
 }
 END_TEST
 
+/* What a clerk takes, and what is too much for one. */
+START_TEST(sizes)
+{
+	static uint8_t text[200000];
+	struct pgp_verdict v;
+	struct bytes out;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)(i * 7 + i / 251);
+	for (size_t len = 0; len <= sizeof(text); len = len < 65536 ? len * 3 + 21845 : len + 7000) {
+		struct bytes in = bytes_of(text, len);
+
+		ck_assert_msg(unseal(seal(alice, "m/1", len % 2, in), key, MAX, &out, &v) == OK, "%zu: %s", len, e.text);
+		ck_assert_msg(bytes_equal(in, out), "%zu", len);
+	}
+}
+END_TEST
+
+/* All die, by somebody else's hand: what is wanted next is done without them. */
+START_TEST(dead_clerks)
+{
+	struct bytes out, in = bytes_str("x");
+	struct pgp_verdict v;
+	char line[64];
+
+	snprintf(line, sizeof(line), "kill -9 $(pgrep -P %d -x pgp-clerk)", (int)getppid());
+	shell(line);
+	for (int i = 0; i < 10; i++) {
+		struct bytes sealed = encrypt(alice, "x/1", in);
+
+		ck_assert_msg(pgp_open_work(bob, ctx, "x/1", sealed, MAX, &out, &v, &e) == OK, "%s", e.text);
+		ck_assert(v.signer == PGP_GOOD && bytes_equal(out, in));
+		seal(alice, "m/1", false, in);
+	}
+}
+END_TEST
+
 START_TEST(home_too_long)
 {
 	char path[200];
@@ -708,9 +756,8 @@ START_TEST(home_too_long)
 }
 END_TEST
 
-UNIT_SUITE("pgp")
+static void add_tests(TCase *unit_case)
 {
-	tcase_add_unchecked_fixture(unit_case, make_peers, drop_peers);
 	UNIT(round_trips);
 	UNIT(two_readers);
 	UNIT(compression);
@@ -721,6 +768,7 @@ UNIT_SUITE("pgp")
 	UNIT(damage);
 	UNIT(ceilings);
 	UNIT(streams_that_break);
+	UNIT(sizes);
 	UNIT(unseal_from_fd);
 	UNIT_LOOP(unseal_fd_table, unseal_rows);
 	UNIT(unseal_fd_without_gpg);
@@ -731,5 +779,18 @@ UNIT_SUITE("pgp")
 	UNIT(own_key_out_of_reach);
 	UNIT(many_threads);
 	UNIT(home_too_long);
+}
+
+UNIT_SUITE("pgp")
+{
+	tcase_add_unchecked_fixture(unit_case, make_peers, drop_peers);
+	add_tests(unit_case);
+	unit_case = tcase_create("pgp with clerks");
+	tcase_add_checked_fixture(unit_case, unit_quiet, unit_no_warnings);
+	tcase_set_timeout(unit_case, 60);
+	suite_add_tcase(unit_suite, unit_case);
+	tcase_add_unchecked_fixture(unit_case, make_peers_with_clerks, drop_peers);
+	add_tests(unit_case);
+	UNIT(dead_clerks);
 }
 UNIT_END

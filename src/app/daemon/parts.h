@@ -17,6 +17,7 @@ struct daemon {
 	char *own_url;
 	struct store *store;
 	struct pgp *pgp;
+	struct clerks *clerks;		/* until pgp has taken them over */
 	struct loop *loop;
 	struct pool *pool;
 	struct dht *dht;

@@ -389,11 +389,19 @@ static bool start_state(struct daemon *d, struct err *e)
 
 	if (settings_get_fpr(s, d->fpr, e) != OK)
 		return false;
+	/* First of all: they are as small as we are now. */
+	d->clerks = clerks_start(e);
+	if (d->clerks == NULL)
+		return false;
 	d->store = store_open(s->state, e);
 	if (d->store == NULL)
 		return false;
 	d->pgp = pgp_new(s->keys, d->fpr, e);
-	return d->pgp != NULL && sweep_keys(d, e) == OK;
+	if (d->pgp == NULL)
+		return false;
+	pgp_take_clerks(d->pgp, d->clerks);
+	d->clerks = NULL;
+	return sweep_keys(d, e) == OK;
 }
 
 static bool start_network(struct daemon *d, struct err *e)
@@ -656,6 +664,7 @@ void daemon_free(struct daemon **dp)
 	tls_free(&d->tls);
 	loop_free(&d->loop);
 	pgp_free(&d->pgp);
+	clerks_free(&d->clerks);
 	alarm(0);
 	talloc_free(d);
 }

@@ -4,10 +4,10 @@
  *
  * gpg.conf	 no random seed file (its lock would let only one worker run),
  *		 no trust database, no network, one S2K round (K is random
- *		 already), no compression but where the wrapper asks for it;
- * gpg,		 wrappers: limits on CPU and memory, then the real gpg. GPGME
+ *		 already), zlib unless the caller wants no compression;
+ * gpg-*	 wrappers: limits on CPU and memory, then the real gpg. GPGME
  *		 leaves a gpg running whose output it no longer wants, and the
- *		 octets gpg works on are a stranger's;
+ *		 octets gpg works on are a stranger's (clerk.c sets them itself);
  * gpg-direct	 the same, and gpg reads and writes what it is told in place of
  *		 GPGME's pipes: GPGME's pump costs more than the decryption;
  * agent	 takes these limits off again: the first gpg starts the agent,
@@ -50,7 +50,7 @@ static const char gpg_conf[] =
     "ignore-valid-from\n"
     "import-options import-minimal\n"
     "export-options export-minimal\n"
-    "compress-algo none\n"
+    "compress-algo zlib\n"
     "cipher-algo AES256\n"
     "s2k-mode 1\n"
     "s2k-cipher-algo AES256\n"
@@ -68,12 +68,13 @@ static const struct {
 	const char *name;
 	unsigned cpu_s, memory_kib;
 	const char *options;
+	bool small;		/* what a clerk may do: with his limits, and with gpg.conf's options */
 } engines[N_ENGINES] = {
-	[ENGINE_RECORD] = { "gpg-record", 20, 512 * 1024, "" },
-	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "" },
-	[ENGINE_SQUEEZE] = { "gpg-squeeze", 900, 512 * 1024, " --compress-algo zlib" },
-	[ENGINE_RING] = { "gpg-ring", 20, 512 * 1024, " --no-autostart" },
-	[ENGINE_DIRECT] = { "gpg-direct", 900, 512 * 1024, "" },
+	[ENGINE_SIGN] = { "gpg-sign", 20, 512 * 1024, " --compress-algo none", false },
+	[ENGINE_RECORD] = { "gpg-record", 20, 512 * 1024, "", true },
+	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "", true },
+	[ENGINE_RING] = { "gpg-ring", 20, 512 * 1024, " --no-autostart", false },
+	[ENGINE_DIRECT] = { "gpg-direct", 900, 512 * 1024, "", false },
 };
 
 /* The last argument is GPGME's input, "-&FD". Without one it only asks for gpg's version. */
@@ -229,6 +230,7 @@ void pgp_free(struct pgp **pp)
 {
 	if (!*pp)
 		return;
+	clerks_free(&(*pp)->clerks);
 	home_run(*pp, "gpgconf", "--kill", "gpg-agent");
 	talloc_free(*pp);
 	*pp = NULL;
@@ -244,8 +246,9 @@ const char *home_of(const struct pgp *p, enum engine engine)
 	return engine == ENGINE_RING ? p->ring_home : p->home;
 }
 
-/* The name of an engine's wrapper, for work.c. */
-const char *home_engine(enum engine engine)
+char *home_engine(const void *ctx, const struct pgp *p, enum engine engine)
 {
-	return engines[engine].name;
+	if (p->sets_limits && engines[engine].small)
+		return mem_strdup(ctx, GPG_PATH);
+	return mem_printf(ctx, "%s/%s", p->home, engines[engine].name);
 }

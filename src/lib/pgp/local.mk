@@ -1,6 +1,8 @@
 noinst_LIBRARIES += src/lib/pgp/libpgp.a
 src_lib_pgp_libpgp_a_CFLAGS = $(AM_CFLAGS) $(GPGME_CFLAGS)
 src_lib_pgp_libpgp_a_SOURCES = \
+	src/lib/pgp/clerk.c \
+	src/lib/pgp/clerk.h \
 	src/lib/pgp/direct.c \
 	src/lib/pgp/flow.c \
 	src/lib/pgp/home.c \

@@ -10,6 +10,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/mail/packets.h"
+#include "lib/pgp/clerk.h"
 #include "lib/pgp/work.h"
 
 static bool is_fpr(const char *s)
@@ -150,8 +151,16 @@ static enum outcome open_octets(struct pgp *p, enum task task, const char *role,
 static enum outcome open_below(struct pgp *p, const void *ctx, enum task task, const char *role, struct bytes in,
     size_t max, struct bytes *out, struct pgp_verdict *v, struct err *e)
 {
+	static const enum clerk_task tasks[] = {
+		[TASK_OPEN] = CLERK_OPEN, [TASK_SHARED] = CLERK_SHARED, [TASK_VERIFY] = CLERK_VERIFY,
+	};
+	struct clerk_order order = { .task = tasks[task], .role = role, .in = in, .max = max };
+	enum outcome res;
+
+	if (clerk_do(p, ctx, &order, &res, out, v, e))
+		return res;
 	struct buf *buf = buf_new(ctx, max);
-	enum outcome res = open_octets(p, task, role, in, buf, v, e);
+	res = open_octets(p, task, role, in, buf, v, e);
 
 	if (res == OK) {
 		*out = buf_bytes(buf);

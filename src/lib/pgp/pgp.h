@@ -2,7 +2,7 @@
 #define PGP_PGP_H
 /*
  * OpenPGP with real gpg through GPGME (p2pmta-protocol(7), section 2). Everything
- * that ends in _work starts a gpg process (6 to 12 ms and more): worker
+ * that ends in _work starts a gpg process (5 to 12 ms and more): worker
  * threads only, one GPGME context per call. The key cache is a GNUPGHOME of
  * its own with a gpg.conf we write; limits on the gpg process come from a
  * wrapper beside it. A signature counts only under every rule of section 2.
@@ -26,6 +26,18 @@ struct pgp;
 struct pgp *pgp_new(const char *home, const char *fpr, struct err *);
 void pgp_free(struct pgp **);	/* ends the agent of this home */
 const char *pgp_own_fpr(const struct pgp *);
+
+/*
+ * Small processes that start gpg in place of this one, whose fork would cost
+ * more than gpg: a few per core. Start them first of all, before threads and
+ * before memory grows; they do nothing until a pgp takes them over (it is
+ * theirs from then on, and pgp_free() ends them). Without any, or when they
+ * have died, all is done in this process, only slower.
+ */
+struct clerks;
+struct clerks *clerks_start(struct err *);
+void clerks_free(struct clerks **);	/* before they are taken over */
+void pgp_take_clerks(struct pgp *, struct clerks *);
 
 /* Make our key pair (ed25519 + cv25519, no passphrase, no expiry) for address; or import an armored or binary secret key. */
 enum outcome pgp_make_key_work(struct pgp *, const char *address, char fpr_out[FPR_LEN], struct err *);

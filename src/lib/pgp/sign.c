@@ -9,6 +9,7 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/mem.h"
+#include "lib/pgp/clerk.h"
 #include "lib/pgp/work.h"
 
 enum { OVERHEAD = 64 * 1024 };	/* what gpg may add to a record: signature, headers, PKESKs */
@@ -80,7 +81,7 @@ enum outcome pgp_sign_work(struct pgp *p, const void *ctx, const char *role, str
 	struct buf *buf = buf_new(ctx, in.len + OVERHEAD);
 	struct pgp_sink sink = octets_sink(buf);
 	struct run r;
-	enum outcome res = run_start(&r, p, ENGINE_RECORD, role, e);
+	enum outcome res = run_start(&r, p, ENGINE_SIGN, role, e);
 
 	if (res == OK)
 		res = run_open(&r, &source, &sink, buf->max, e);
@@ -111,6 +112,12 @@ enum outcome pgp_sign_encrypt_work(struct pgp *p, const void *ctx, const char *r
 {
 	const gpgme_encrypt_flags_t flags = GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_ENCRYPT_TO |
 	    GPGME_ENCRYPT_THROW_KEYIDS | GPGME_ENCRYPT_NO_COMPRESS;
+	struct clerk_order order = { .task = CLERK_NOTICE, .role = role, .fpr = fprs[0], .in = in };
+	enum outcome done;
+
+	assert(n_fprs > 0);
+	if (n_fprs == 1 && clerk_do(p, ctx, &order, &done, out, NULL, e))
+		return done;
 	struct octets octets = { .in = in };
 	struct pgp_source source = octets_source(&octets);
 	struct buf *buf = buf_new(ctx, in.len + OVERHEAD + n_fprs * LIMIT_PKESK);
@@ -119,7 +126,6 @@ enum outcome pgp_sign_encrypt_work(struct pgp *p, const void *ctx, const char *r
 	struct run r;
 	enum outcome res = run_start(&r, p, ENGINE_RECORD, role, e);
 
-	assert(n_fprs > 0);
 	if (res == OK)
 		res = run_open(&r, &source, &sink, buf->max, e);
 	if (res == OK)
@@ -131,12 +137,44 @@ enum outcome pgp_sign_encrypt_work(struct pgp *p, const void *ctx, const char *r
 	return res;
 }
 
-enum outcome pgp_seal_work(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], bool compress,
+/* A source that has been read so far: as much as a clerk takes, then the rest. */
+struct begun {
+	struct octets octets;
+	bool over, broken;
+	const struct pgp_source *rest;
+};
+
+static struct bytes begin(struct begun *b, const void *ctx, const struct pgp_source *source)
+{
+	uint8_t *octets = mem_array(ctx, uint8_t, CLERK_MAX);
+	size_t len = 0;
+
+	*b = (struct begun){ .rest = source };
+	while (len < CLERK_MAX && !b->over && !b->broken) {
+		ssize_t n = source->read(source->arg, octets + len, CLERK_MAX - len);
+
+		b->over = n == 0;
+		b->broken = n < 0;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	return b->octets.in = bytes_of(octets, len);
+}
+
+static ssize_t begun_read(void *arg, void *buf, size_t len)
+{
+	struct begun *b = arg;
+	struct pgp_source octets = octets_source(&b->octets);
+	ssize_t n = octets.read(octets.arg, buf, len);
+
+	return n > 0 || b->over ? n : b->rest->read(b->rest->arg, buf, len);
+}
+
+static enum outcome seal_here(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], bool compress,
     const struct pgp_source *source, const struct pgp_sink *sink, struct err *e)
 {
 	char *passphrase = base64_print(NULL, bytes_of(key, SEAL_KEY_LEN));
 	struct run r;
-	enum outcome res = run_start(&r, p, compress ? ENGINE_SQUEEZE : ENGINE_BULK, role, e);
+	enum outcome res = run_start(&r, p, ENGINE_BULK, role, e);
 
 	if (res == OK)
 		res = run_open(&r, source, sink, UINT64_MAX, e);
@@ -149,5 +187,27 @@ enum outcome pgp_seal_work(struct pgp *p, const char *role, const uint8_t key[SE
 	run_end(&r);
 	explicit_bzero(passphrase, strlen(passphrase));
 	talloc_free(passphrase);
+	return res;
+}
+
+enum outcome pgp_seal_work(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], bool compress,
+    const struct pgp_source *source, const struct pgp_sink *sink, struct err *e)
+{
+	char *tmp = mem_ctx(NULL);
+	struct begun begun;
+	struct clerk_order order = { .task = CLERK_SEAL, .role = role, .key = key, .compress = compress };
+	struct bytes out;
+	enum outcome res = RETRY;
+
+	order.in = begin(&begun, tmp, source);
+	if (begun.broken) {
+		err_set(e, "seal: reading or writing failed");
+	} else if (!begun.over || !clerk_do(p, tmp, &order, &res, &out, NULL, e)) {
+		res = seal_here(p, role, key, compress, &(struct pgp_source){ begun_read, &begun }, sink, e);
+	} else if (res == OK && sink->write(sink->arg, out.data, out.len) < 0) {
+		err_set(e, "seal: reading or writing failed");
+		res = RETRY;
+	}
+	talloc_free(tmp);
 	return res;
 }

@@ -76,7 +76,7 @@ static gpgme_error_t on_passphrase(void *arg, const char *hint, const char *info
 
 static gpgme_error_t context_new(struct work *w)
 {
-	char *path = mem_printf(NULL, "%s/%s", w->pgp->home, home_engine(w->engine));
+	char *path = home_engine(NULL, w->pgp, w->engine);
 	gpgme_error_t failed = gpgme_new(&w->gpg);
 
 	if (!failed)

@@ -15,7 +15,7 @@
  * Which wrapper: limits on the process and compression. ENGINE_DIRECT reads a line
  * "OUTPUT INPUT" where gpg's input should be, and gives gpg these files instead.
  */
-enum engine { ENGINE_RECORD, ENGINE_BULK, ENGINE_SQUEEZE, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
+enum engine { ENGINE_SIGN, ENGINE_RECORD, ENGINE_BULK, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
 
 enum { STOCK = 16 };	/* contexts kept per engine; never more than worker threads in practice */
 
@@ -26,6 +26,8 @@ struct pgp {
 	pthread_mutex_t lock;		/* for the stock alone */
 	gpgme_ctx_t stock[N_ENGINES][STOCK];
 	unsigned n_stock[N_ENGINES];
+	struct clerks *clerks;		/* NULL: none */
+	bool sets_limits;		/* a clerk's: gpg inherits its limits and needs no wrapper */
 };
 
 /* What gpg said on its status descriptor, as far as GPGME does not pass it on. */
@@ -108,7 +110,7 @@ void ring_close(struct ring *);
 
 /* The home an engine works in. */
 const char *home_of(const struct pgp *, enum engine);
-/* File name of an engine's wrapper in the home. */
-const char *home_engine(enum engine);
+/* What an engine starts: its wrapper in the home, or gpg itself. Below ctx. */
+char *home_engine(const void *ctx, const struct pgp *, enum engine);
 
 #endif

@@ -1,0 +1,28 @@
+#ifndef PGP_CLERK_H
+#define PGP_CLERK_H
+/*
+ * Inside of lib/pgp: a small thing done in a clerk's process instead of ours
+ * (pgp.h, struct clerks). What is too big for a clerk, or finds none, is done
+ * here as ever: CLERK_NONE.
+ */
+#include "lib/pgp/pgp.h"
+
+enum { CLERK_MAX = 96 * 1024 };		/* octets in; a message that the store keeps as a row, and what its limits leave */
+
+enum clerk_task { CLERK_SEAL, CLERK_NOTICE, CLERK_OPEN, CLERK_SHARED, CLERK_VERIFY };
+
+struct clerk_order {
+	enum clerk_task task;
+	const char *role;
+	const uint8_t *key;		/* CLERK_SEAL */
+	bool compress;			/* CLERK_SEAL */
+	const char *fpr;		/* CLERK_NOTICE: of the receiver */
+	struct bytes in;
+	size_t max;			/* of the result */
+};
+
+/* True: res_out, out (below ctx) and verdict, which may be NULL, are as after the call in this process. */
+bool clerk_do(struct pgp *, const void *ctx, const struct clerk_order *, enum outcome *res_out, struct bytes *out,
+    struct pgp_verdict *, struct err *);
+
+#endif
