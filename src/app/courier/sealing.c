@@ -4,8 +4,10 @@
  * are on workers at a time: what waits is an id, not a message in memory, and
  * other jobs are not kept behind hundreds of them.
  *
- * While a burst of submissions comes in the cores belong to those who wait for
- * their 250: sealing begins behind it, or beside it when it does not end.
+ * While a stream of submissions comes in, processors and disk belong to those
+ * who wait for their 250: sealing begins behind it. When the stream does not end,
+ * one letter at a time is sealed beside it: that is not enough to slow it down
+ * to what would not be a stream any more.
  */
 #include <string.h>
 #include <sys/queue.h>
@@ -23,9 +25,12 @@
  * fields, a PKESK and our signature, and our own key in base64.
  */
 enum { INLINE_MAX = 1280, INLINE_AND_KEY_MAX = 1900 };
-/* SUBMITS submissions within BURST_MS are a burst; nothing waits for its end longer than BURST_WAIT_MS. */
-enum { SUBMITS = 16, BURST_MS = 50, BURST_WAIT_MS = 2000 };
-enum { RUNNING_MAX = 8 };
+/*
+ * SUBMITS submissions within STREAM_MS are a stream until there was none for QUIET_MS.
+ * No letter waits for its end longer than STREAM_WAIT_MS.
+ */
+enum { SUBMITS = 16, STREAM_MS = 200, QUIET_MS = 25, STREAM_WAIT_MS = 2000 };
+enum { RUNNING_MAX = 8, RUNNING_BESIDE_STREAM = 1 };
 
 struct sealing;
 TAILQ_HEAD(sealing_list, sealing);
@@ -36,7 +41,7 @@ struct sealings {
 	size_t n_running;
 	int64_t submits_ms[SUBMITS];	/* when the last ones came in; a ring */
 	size_t n_submits;
-	struct timer *timer;		/* the burst may be over */
+	struct timer *timer;		/* the stream may be over */
 };
 
 /* A letter that waits for a worker or is on one; its own talloc context. */
@@ -193,10 +198,20 @@ static void run(struct courier *c, struct sealing *s, const struct letter *l)
 	pool_submit(c->parts.pool, POOL_BULK, &job, s);
 }
 
-static bool is_burst(const struct sealings *all, const struct letter *l)
+static bool is_stream(const struct sealings *all)
 {
-	return all->n_submits >= SUBMITS && clock_mono_ms() - all->submits_ms[all->n_submits % SUBMITS] < BURST_MS
-	    && clock_now_ms() - l->submitted_ms < BURST_WAIT_MS;
+	int64_t now = clock_mono_ms();
+
+	return all->n_submits >= SUBMITS && now - all->submits_ms[all->n_submits % SUBMITS] < STREAM_MS &&
+	    now - all->submits_ms[(all->n_submits - 1) % SUBMITS] < QUIET_MS;
+}
+
+/* How many may be on workers now that this one is the next. */
+static size_t running_max(const struct sealings *all, const struct letter *l)
+{
+	if (!is_stream(all))
+		return RUNNING_MAX;
+	return clock_now_ms() - l->submitted_ms < STREAM_WAIT_MS ? 0 : RUNNING_BESIDE_STREAM;
 }
 
 static void on_timer(void *arg)
@@ -211,7 +226,7 @@ static void wait_for_end(struct courier *c)
 	if (all->timer == NULL)
 		all->timer = timer_new(c->parts.loop, on_timer, c);
 	if (!timer_is_set(all->timer))
-		timer_set(all->timer, BURST_MS);
+		timer_set(all->timer, QUIET_MS);
 }
 
 static void run_next(struct courier *c)
@@ -222,7 +237,7 @@ static void run_next(struct courier *c)
 	while (c->agenda != NULL && all->n_running < RUNNING_MAX && (s = TAILQ_FIRST(&all->waiting)) != NULL) {
 		struct letter *l = store_letter_find(c->parts.store, s, s->letter);
 
-		if (l != NULL && !l->done && is_burst(all, l)) {
+		if (l != NULL && !l->done && all->n_running >= running_max(all, l)) {
 			talloc_free(l);
 			wait_for_end(c);
 			return;

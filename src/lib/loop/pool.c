@@ -110,11 +110,12 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static unsigned count_cores(void)
+/* Half of its time a job waits for gpg's agent or for the disk. */
+static unsigned count_workers(void)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return n < 2 ? 2 : (unsigned)n;
+	return cores < 1 ? 2 : 2 * (unsigned)cores;
 }
 
 /* Signals are the loop's: workers are born with all of them blocked. */
@@ -143,7 +144,7 @@ struct pool *pool_new(struct loop *l, unsigned n_workers, struct err *e)
 	if (door == NULL)
 		return NULL;
 	if (n_workers == 0)
-		n_workers = count_cores();
+		n_workers = count_workers();
 
 	struct pool *p = mem_zero(NULL, struct pool);
 

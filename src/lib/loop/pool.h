@@ -1,7 +1,7 @@
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H
 /*
- * Worker threads, one per core: where gpg, MIME and fsync of large files run.
+ * Worker threads, two per core: where gpg, MIME and fsync of large files run.
  * A job is work(arg) on a worker, then done(arg) on the loop. arg carries
  * copies and ids, never a session pointer; it is its own top-level talloc
  * context (talloc is not safe across threads below one parent).
@@ -16,7 +16,7 @@ enum pool_lane { POOL_SOON, POOL_BULK };
 
 struct pool;
 
-/* n_workers 0: one per core, at least 2. */
+/* n_workers 0: two per core. */
 struct pool *pool_new(struct loop *, unsigned n_workers, struct err *);
 /* Waits for jobs that run; those that wait and those not yet done() get drop(). */
 void pool_free(struct pool **);
