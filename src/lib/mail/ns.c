@@ -5,6 +5,7 @@
  */
 #include "lib/mail/ns.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,30 +94,8 @@ fail:
 	return NULL;
 }
 
-static void print_pad(struct buf *b, size_t start, size_t body_len)
-{
-	char length[40];
-	size_t tail = 2 + body_len;
-
-	if (body_len > 0)
-		tail += (size_t)snprintf(length, sizeof(length), "Length: %zu\r\n", body_len);
-
-	size_t need = (PAD_TO - (b->len - start + tail) % PAD_TO) % PAD_TO;
-	if (need == 0)
-		return;
-	if (need <= PAD_FIELD)
-		need += PAD_TO;
-
-	char x[2 * PAD_TO];
-	memset(x, 'x', need - PAD_FIELD);
-	x[need - PAD_FIELD] = '\0';
-	record_print_text(b, "Pad", x);
-}
-
 void ns_print(struct buf *b, const struct ns *n)
 {
-	size_t start = b->len;
-
 	record_print_start(b, "ns");
 	record_print_text(b, "From", n->from);
 	record_print_text(b, "To", n->to);
@@ -140,8 +119,34 @@ void ns_print(struct buf *b, const struct ns *n)
 		record_print_head(b, "Head", n->head_hash, n->head_size);
 	else if (n->skeleton.parts)
 		parts_print(b, n->skeleton.parts);
+	record_print_body(b, n->has_head ? bytes_of(NULL, 0) : n->skeleton.text);
+}
 
-	struct bytes body = n->has_head ? bytes_of(NULL, 0) : n->skeleton.text;
-	print_pad(b, start, body.len);
-	record_print_body(b, body);
+static size_t pad_need(size_t len)
+{
+	size_t need = (PAD_TO - len % PAD_TO) % PAD_TO;
+
+	return need > 0 && need <= PAD_FIELD ? need + PAD_TO : need;
+}
+
+size_t ns_padded_len(size_t len)
+{
+	return len + pad_need(len);
+}
+
+void ns_add_padded(struct buf *b, struct bytes record)
+{
+	size_t need = pad_need(b->len + record.len);
+	const uint8_t *lf = memchr(record.data, '\n', record.len);
+	size_t first = (size_t)(lf + 1 - record.data);
+	char x[2 * PAD_TO];
+
+	assert(lf);
+	buf_add(b, record.data, first);
+	if (need > 0) {
+		memset(x, 'x', need - PAD_FIELD);
+		x[need - PAD_FIELD] = '\0';
+		record_print_text(b, "Pad", x);
+	}
+	buf_add(b, record.data + first, record.len - first);
 }

@@ -10,8 +10,8 @@
  * whole entries, and the values joined by spaces are skeleton.parts. `Head` is
  * `HEX-SHA256 SIZE`. The skeleton of an ns is its body, or lies in the head;
  * a head without one says that it is over the limit. `Pad` is one field of 'x'
- * before Length, as long as it takes for the record with its body to be a
- * multiple of 512 octets; a reader ignores it. The body of a head is the skeleton text,
+ * in the last record of a message, as long as it takes for all its records to be
+ * a multiple of 512 octets; a reader ignores it. The body of a head is the skeleton text,
  * `Skeleton-Size` octets of it, and then the piece hashes; `Piece-Size` is
  * there when there are any. An ns is good for at most 31 days.
  */
@@ -47,8 +47,11 @@ struct ns {
 
 /* Parse one ns at the front of in. NULL with err; validity against a clock is the caller's. */
 struct ns *ns_parse(const void *ctx, struct bytes in, size_t *used_out, struct err *);
-/* Adds the record, padded with Pad to a multiple of 512 octets. */
 void ns_print(struct buf *, const struct ns *);
+/* The last record of a message, as ns_print() made it: with Pad, so that all of the buffer is a multiple of 512 octets. */
+void ns_add_padded(struct buf *, struct bytes record);
+/* What len octets of records become so. */
+size_t ns_padded_len(size_t len);
 
 struct head {
 	uint8_t hash[32];		/* h it belongs to */

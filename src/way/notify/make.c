@@ -17,7 +17,7 @@ static size_t how_many_fit(const struct bytes *records, size_t n, size_t max)
 {
 	size_t fit = 0, sum = 0;
 
-	while (fit < n && fit < LIMIT_NS_RECORDS && sum + records[fit].len <= max)
+	while (fit < n && fit < LIMIT_NS_RECORDS && ns_padded_len(sum + records[fit].len) <= max)
 		sum += records[fit++].len;
 	return fit > 0 ? fit : 1;
 }
@@ -41,8 +41,9 @@ enum outcome make_value_work(const void *ctx, struct pgp *pgp, const char *fpr, 
 		struct buf *plain = buf_new(ctx, LIMIT_NS_PLAIN);
 		struct bytes message;
 
-		for (size_t i = 0; i < fit; i++)
+		for (size_t i = 0; i + 1 < fit; i++)
 			buf_add(plain, records[i].data, records[i].len);
+		ns_add_padded(plain, records[fit - 1]);
 		enum outcome res = pgp_sign_encrypt_work(pgp, ctx, "ns/1", &fpr, 1, buf_bytes(plain), &message, e);
 
 		if (res != OK)
