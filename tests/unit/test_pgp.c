@@ -94,7 +94,7 @@ static void make_peers(void)
 
 static void make_peers_with_clerks(void)
 {
-	struct clerks *hers = clerks_start(&e), *his = clerks_start(&e);
+	struct clerks *hers = clerks_start("./p2pmta-clerk", &e), *his = clerks_start("/nonexistent", &e);
 
 	ck_assert_msg(hers && his, "%s", e.text);
 	make_peers();
@@ -730,7 +730,7 @@ START_TEST(dead_clerks)
 	struct pgp_verdict v;
 	char line[64];
 
-	snprintf(line, sizeof(line), "kill -9 $(pgrep -P %d -x pgp-clerk)", (int)getppid());
+	snprintf(line, sizeof(line), "kill -9 $(pgrep -P %d -x p2pmta-clerk)", (int)getppid());
 	shell(line);
 	for (int i = 0; i < 10; i++) {
 		struct bytes sealed = encrypt(alice, "x/1", in);

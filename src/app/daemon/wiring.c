@@ -383,14 +383,25 @@ static enum outcome sweep_keys(struct daemon *d, struct err *e)
 	return res;
 }
 
+/* In a build folder it lies beside us. */
+static struct clerks *start_clerks(struct err *e)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("p2pmta-clerk"));
+
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	strcpy(path + (n > 0 ? n : 0), "p2pmta-clerk");
+	return clerks_start(access(path, X_OK) == 0 ? path : PKGLIBEXECDIR "/p2pmta-clerk", e);
+}
+
 static bool start_state(struct daemon *d, struct err *e)
 {
 	const struct settings *s = d->settings;
 
 	if (settings_get_fpr(s, d->fpr, e) != OK)
 		return false;
-	/* First of all: they are as small as we are now. */
-	d->clerks = clerks_start(e);
+	d->clerks = start_clerks(e);
 	if (d->clerks == NULL)
 		return false;
 	d->store = store_open(s->state, e);

@@ -1,10 +1,10 @@
 /*
  * gpg is started by fork(), and a fork of the daemon costs as much as gpg
  * itself: its page tables are copied, twice, and afterwards each of its
- * threads pays for every page that it writes. So small processes are forked
- * off before the daemon grows; each has one GPGME context and does one thing
- * at a time: an order comes down a socket pair with all its octets, the
- * result goes back. What goes through a clerk starts gpg without the wrapper
+ * threads pays for every page that it writes. So there are small processes,
+ * p2pmta-clerk (where it is not installed, forks of the young daemon); each
+ * does one thing at a time: an order comes down a socket pair with all its
+ * octets, the result goes back. What goes through a clerk starts gpg without the wrapper
  * and its shell: its limits are the clerk's own, and gpg inherits them.
  *
  * A clerk ends when the daemon has closed its socket, by intent or by dying.
@@ -200,24 +200,23 @@ static void settle(bool bulk)
 		signal(ignored[i], SIG_IGN);
 	umask(077);
 	setenv("LC_ALL", "C", 1);
-	prctl(PR_SET_NAME, "pgp-clerk");
 	if (bulk)
 		setpriority(PRIO_PROCESS, 0, NICE);
 }
 
-static _Noreturn void serve(int fd, bool bulk)
+bool clerk_serve(void)
 {
 	char home[PATH_LEN];
-
-	if (dup2(fd, SOCKET_FD) < 0)
-		_exit(EXIT_FAILURE);
-	close_range(SOCKET_FD + 1, ~0u, 0);
-	fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC);
-	settle(bulk);
-	if (take_all(SOCKET_FD, home, sizeof(home)) < 0)
-		_exit(EXIT_SUCCESS);
-	struct pgp *p = clerk_pgp(home);
+	struct stat st;
 	int more;
+
+	if (fstat(SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC);
+	if (take_all(SOCKET_FD, home, sizeof(home)) < 0)
+		return true;
+	home[PATH_LEN - 1] = '\0';
+	struct pgp *p = clerk_pgp(home);
 
 	do {
 		void *ctx = mem_ctx(NULL);
@@ -225,12 +224,25 @@ static _Noreturn void serve(int fd, bool bulk)
 		more = serve_one(p, ctx);
 		talloc_free(ctx);
 	} while (more == 0);
+	return true;
+}
+
+static _Noreturn void become_clerk(int fd, bool bulk, const char *program)
+{
+	if (dup2(fd, SOCKET_FD) < 0)
+		_exit(EXIT_FAILURE);
+	fcntl(SOCKET_FD, F_SETFD, 0);
+	close_range(SOCKET_FD + 1, ~0u, 0);
+	settle(bulk);
+	execl(program, "p2pmta-clerk", (char *)NULL);
+	prctl(PR_SET_NAME, "p2pmta-clerk");
+	clerk_serve();
 	_exit(EXIT_SUCCESS);
 }
 
 /* --- ours --- */
 
-static int start_one(struct clerk *c)
+static int start_one(struct clerk *c, const char *program)
 {
 	int fds[2];
 
@@ -238,7 +250,7 @@ static int start_one(struct clerk *c)
 		return -1;
 	c->pid = fork();
 	if (c->pid == 0)
-		serve(fds[1], c->bulk);
+		become_clerk(fds[1], c->bulk, program);
 	close(fds[1]);
 	c->fd = fds[0];
 	if (c->pid > 0)
@@ -247,7 +259,7 @@ static int start_one(struct clerk *c)
 	return -1;
 }
 
-struct clerks *clerks_start(struct err *e)
+struct clerks *clerks_start(const char *program, struct err *e)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	/* One more than can run: gpg waits for its agent, too. */
@@ -258,7 +270,7 @@ struct clerks *clerks_start(struct err *e)
 	pthread_cond_init(&cs->idle, NULL);
 	for (; cs->n < 2 * n; cs->n++) {
 		cs->all[cs->n].bulk = cs->n % 2;
-		if (start_one(&cs->all[cs->n]) < 0) {
+		if (start_one(&cs->all[cs->n], program) < 0) {
 			err_sys(e, "start a clerk");
 			clerks_free(&cs);
 			return NULL;

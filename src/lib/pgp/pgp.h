@@ -7,6 +7,7 @@
  * its own with a gpg.conf we write; limits on the gpg process come from a
  * wrapper beside it. A signature counts only under every rule of section 2.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -35,9 +36,12 @@ const char *pgp_own_fpr(const struct pgp *);
  * have died, all is done in this process, only slower.
  */
 struct clerks;
-struct clerks *clerks_start(struct err *);
+/* program: p2pmta-clerk; when there is none they are forks of this process, which cost more, but not so much. */
+struct clerks *clerks_start(const char *program, struct err *);
 void clerks_free(struct clerks **);	/* before they are taken over */
 void pgp_take_clerks(struct pgp *, struct clerks *);
+/* p2pmta-clerk's main(): until the daemon has gone. False: no daemon has started us. */
+bool clerk_serve(void);
 
 /* Make our key pair (ed25519 + cv25519, no passphrase, no expiry) for address; or import an armored or binary secret key. */
 enum outcome pgp_make_key_work(struct pgp *, const char *address, char fpr_out[FPR_LEN], struct err *);
