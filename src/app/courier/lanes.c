@@ -111,7 +111,7 @@ static struct lane *lane_get(struct lanes *ls, const char *address)
 }
 
 /* What the ns says of this message to this recipient; below ctx. NULL when he is not resolved any more. */
-static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, uint8_t secret[32])
+static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, bool first, uint8_t secret[32])
 {
 	struct ns *ns = talloc_zero(ctx, struct ns);
 	struct rcpt *r = store_rcpt_find(c->parts.store, ns, id);
@@ -135,7 +135,8 @@ static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, uint8
 	for (ns->n_urls = 0; ns->n_urls < c->settings.n_urls && ns->n_urls < LIMIT_URLS; ns->n_urls++)
 		ns->urls[ns->n_urls] = c->settings.urls[ns->n_urls];
 	ns->group = c->group;
-	if (!store_rcpt_knows_us(c->parts.store, r->address))
+	/* One that does not know us looks for our key in the first record. */
+	if (first && !store_rcpt_knows_us(c->parts.store, r->address))
 		ns->sender_key = resolve_own_key(c->parts.resolve);
 	ns->has_head = l->has_head;
 	memcpy(ns->head_hash, l->head_hash, 32);
@@ -156,7 +157,7 @@ static void batch_start(struct courier *c, struct lane *lane, const char *fpr)
 	HASH_ITER(hh, lane->members, m, next) {
 		if (m->stage != LANE_READY || b->n == LIMIT_NS_RECORDS)
 			continue;
-		ns[b->n] = compose(c, b, m->rcpt, b->rows[b->n].secret);
+		ns[b->n] = compose(c, b, m->rcpt, b->n == 0, b->rows[b->n].secret);
 		if (ns[b->n] == NULL) {
 			member_drop(lane, m);
 			continue;

@@ -29,7 +29,7 @@
 #include "lib/pgp/clerk.h"
 #include "lib/pgp/work.h"
 
-enum { SOCKET_FD = 3, CPU_S = 20, NICE = 10, ROLE_MAX = 16, PATH_LEN = 4096 };
+enum { SOCKET_FD = 3, CPU_S = 20, ROLE_MAX = 16, PATH_LEN = 4096 };
 enum { CLERKS_MIN = 3, CLERKS_MAX = 8 };
 enum { OUT_MAX = CLERK_MAX + 128 * 1024 };
 #define MEMORY_MAX MIB(512)
@@ -43,7 +43,7 @@ enum { OUT_MAX = CLERK_MAX + 128 * 1024 };
 #define SANITIZED
 #endif
 
-/* Sealing has its own, at low priority: it may wait for whoever else wants the processor. */
+/* Sealing has its own: a notice never waits behind it. */
 struct clerk {
 	bool bulk;
 	pid_t pid;
@@ -189,7 +189,7 @@ static struct pgp *clerk_pgp(const char *home)
 }
 
 /* gpg inherits: no signals of ours (a ^C is the daemon's business), no group or others, no languages to look for. */
-static void settle(bool bulk)
+static void settle(void)
 {
 	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM };
 	sigset_t none;
@@ -200,8 +200,6 @@ static void settle(bool bulk)
 		signal(ignored[i], SIG_IGN);
 	umask(077);
 	setenv("LC_ALL", "C", 1);
-	if (bulk)
-		setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 bool clerk_serve(void)
@@ -227,13 +225,13 @@ bool clerk_serve(void)
 	return true;
 }
 
-static _Noreturn void become_clerk(int fd, bool bulk, const char *program)
+static _Noreturn void become_clerk(int fd, const char *program)
 {
 	if (dup2(fd, SOCKET_FD) < 0)
 		_exit(EXIT_FAILURE);
 	fcntl(SOCKET_FD, F_SETFD, 0);
 	close_range(SOCKET_FD + 1, ~0u, 0);
-	settle(bulk);
+	settle();
 	execl(program, "p2pmta-clerk", (char *)NULL);
 	prctl(PR_SET_NAME, "p2pmta-clerk");
 	clerk_serve();
@@ -250,7 +248,7 @@ static int start_one(struct clerk *c, const char *program)
 		return -1;
 	c->pid = fork();
 	if (c->pid == 0)
-		become_clerk(fds[1], c->bulk, program);
+		become_clerk(fds[1], program);
 	close(fds[1]);
 	c->fd = fds[0];
 	if (c->pid > 0)
