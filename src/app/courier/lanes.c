@@ -37,7 +37,7 @@ struct batch {
 	uint64_t ticket;
 	char *address;
 	size_t n;
-	struct { uint64_t rcpt; uint8_t secret[32]; int64_t issued_s, expires_s; } rows[LIMIT_NS_RECORDS];
+	struct { uint64_t rcpt; uint8_t secret[32], hash[32]; int64_t issued_s, expires_s; } rows[LIMIT_NS_RECORDS];
 	UT_hash_handle hh;
 };
 
@@ -163,6 +163,7 @@ static void batch_start(struct courier *c, struct lane *lane, const char *fpr)
 			continue;
 		}
 		b->rows[b->n].rcpt = m->rcpt;
+		memcpy(b->rows[b->n].hash, ns[b->n]->hash, 32);
 		b->rows[b->n].issued_s = ns[b->n]->issued_s;
 		b->rows[b->n].expires_s = ns[b->n]->expires_s;
 		lane->n[LANE_READY]--;
@@ -292,8 +293,25 @@ void lanes_each_asking(struct courier *c, const char *address,
 	talloc_free(ctx);
 }
 
+/* Rows with a p that is being written: nobody may see it before that. */
+struct offering {
+	struct courier *courier;
+	size_t n;
+	uint64_t rcpts[LIMIT_NS_RECORDS];
+};
+
+/* Not durable: all rows are as they were, and read anew. */
+static void on_offer_durable(void *arg, bool durable)
+{
+	struct offering *o = arg;
+
+	for (size_t i = 0; durable && !o->courier->stopped && i < o->n; i++)
+		agenda_set(o->courier->agenda, AGENDA_RCPT, o->rcpts[i], clock_now_ms());
+	talloc_free(o);
+}
+
 /* The row gets its p and the octets that carry it; one cancelled meanwhile is recalled with them. */
-static void take_posting(struct courier *c, const struct batch *b, size_t i, uint64_t posting)
+static void take_posting(struct courier *c, const struct batch *b, size_t i, uint64_t posting, struct offering *o)
 {
 	struct rcpt *r = store_rcpt_find(c->parts.store, b, b->rows[i].rcpt);
 
@@ -310,8 +328,29 @@ static void take_posting(struct courier *c, const struct batch *b, size_t i, uin
 	} else {
 		store_rcpt_save(c->parts.store, r);
 		c->hooks.changed(c->hooks.arg, r->letter);
-		agenda_set(c->agenda, AGENDA_RCPT, r->id, clock_now_ms());
 	}
+	agenda_drop(c->agenda, AGENDA_RCPT, r->id);
+	o->rcpts[o->n++] = r->id;
+}
+
+/*
+ * Does it still say what the rows say? A commit that failed meanwhile may have undone the very sealing it
+ * announces: the message will be sealed anew, and must not be announced twice. Then none of it goes out.
+ */
+static bool is_true(struct courier *c, const struct batch *b, size_t n)
+{
+	void *ctx = talloc_new(NULL);
+	bool same = true;
+
+	for (size_t i = 0; i < n && same; i++) {
+		struct rcpt *r = store_rcpt_find(c->parts.store, ctx, b->rows[i].rcpt);
+		struct letter *l = r != NULL ? store_letter_find(c->parts.store, ctx, r->letter) : NULL;
+
+		same = l != NULL && (r->state == RCPT_RESOLVED || r->state == RCPT_CANCELLED) && l->sealed &&
+		    memcmp(l->hash, b->rows[i].hash, sizeof(l->hash)) == 0;
+	}
+	talloc_free(ctx);
+	return same;
 }
 
 static void again(struct courier *c, const struct batch *b, size_t i, enum outcome res, const char *reason)
@@ -332,6 +371,7 @@ void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct by
 {
 	struct courier *c = courier;
 	struct posting posting = { .value = value };
+	struct offering *o;
 	struct batch *b;
 
 	HASH_FIND(hh, c->lanes->batches, &ticket, sizeof(ticket), b);
@@ -339,24 +379,29 @@ void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct by
 		return;
 	HASH_DELETE(hh, c->lanes->batches, b);
 	lane_get(c->lanes, b->address)->n_batches--;
-	if (res == OK) {
+	if (res == OK && !is_true(c, b, n))
+		n = 0;
+	if (res == OK && n > 0) {
 		posting.address = b->address;
 		for (size_t i = 0; i < n; i++)
 			if (b->rows[i].expires_s > posting.expires_s)
 				posting.expires_s = b->rows[i].expires_s;
 		store_posting_add(c->parts.store, &posting);
-	} else {
+	} else if (res != OK) {
 		log_warn("notification=failed why=\"%s\"", reason);
 	}
+	o = talloc_zero(NULL, struct offering);
+	o->courier = c;
 	for (size_t i = 0; i < b->n; i++) {
 		if (res == OK && i < n)
-			take_posting(c, b, i, posting.id);
+			take_posting(c, b, i, posting.id, o);
 		else
 			again(c, b, i, res, reason);
 	}
 	/* All whom it was made for were cancelled meanwhile. */
-	if (res == OK && store_posting_pending(c->parts.store, posting.id) == 0)
+	if (posting.id != 0 && store_posting_pending(c->parts.store, posting.id) == 0)
 		store_posting_drop(c->parts.store, posting.id);
+	store_when_durable(c->parts.store, on_offer_durable, o);
 	lane_run(c, lane_get(c->lanes, b->address));
 	talloc_free(b);
 }
