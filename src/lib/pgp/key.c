@@ -245,7 +245,8 @@ enum outcome pgp_export_work(struct pgp *p, const void *ctx, const char *fpr, bo
 	}
 	if (res == OK && !buf->len) {
 		err_set(e, "there is no key %s", fpr);
-		res = REJECT;
+		/* Ours is there. gpg says so, too, when a full disk has no room for its lock. */
+		res = strcmp(fpr, p->own_fpr) == 0 ? RETRY : REJECT;
 	}
 	*out = buf_bytes(buf);
 	flow_close(&flow);

@@ -43,7 +43,7 @@ static enum outcome run_open(struct run *r, const struct pgp_source *source, con
 	return res;
 }
 
-/* Making something fails for want of gpg, disk or a usable key of his. */
+/* Making something fails for want of gpg, disk (then gpg says that ours is unusable) or a usable key of his. */
 static enum outcome run_result(struct run *r, const char *what, gpgme_error_t failed, struct err *e)
 {
 	if (!failed)
