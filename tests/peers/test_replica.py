@@ -110,6 +110,24 @@ class Replicas(Group):
         self.alice.wait_empty()
         self.wait_none(self.bob, self.carol)
 
+    def test_receiver_is_a_member(self):
+        """bob holds what alice sent to him: he needs nobody else to open it."""
+        self.alice.send(self.bob, letter(self.alice, self.bob, "first"))
+        self.bob.wait_body(self.bob.wait_mail(1)[0])
+        self.alice.wait_empty()
+        m = letter(self.alice, self.bob, "second")
+        self.alice.send(self.bob, m)
+        uid = self.bob.wait_mail(2)[-1]
+        self.held(self.alice, 2)
+        self.alice.kill()
+        self.carol.kill()
+        self.assertEqual(self.bob.wait_body(uid), m)
+        until(lambda: not self.bob.replica_files(), "bob lets go of it")
+        self.carol.start()
+        self.alice.start()
+        self.alice.wait_empty()
+        self.wait_none(self.bob, self.carol)
+
     def test_restarts(self):
         """Everybody restarts, one after the other; nothing is lost or kept too long."""
         m = self.send_to_absent_dave()

@@ -15,6 +15,7 @@
 #include "lib/mail/urls.h"
 #include "lib/mail/value.h"
 #include "lib/mime/header.h"
+#include "lib/store/replica.h"
 
 enum {
 	SOURCES_MAX = 64,
@@ -79,7 +80,17 @@ static void add_holders(struct fetch_source *list, size_t *n, const struct group
 	}
 }
 
-/* All who may have it, as way/fetch wants to know them: the sender first. */
+/* What a fellow member sent to us, among others, may be here as his replica: our own outbox gives it like any. */
+static void add_ourselves(struct courier *c, struct fetch_order *o, struct fetch_source *list, const struct notice *n)
+{
+	struct replica *row = store_replica_find(c->parts.store, list, n->from, n->hash);
+	struct fetch_source like = { .who = c->settings.address, .friend_address = true, .holder = true };
+
+	if (row != NULL && row->body)
+		add_source(list, &o->n_sources, &like, c->settings.own_url);
+}
+
+/* All who may have it, as way/fetch wants to know them: ourselves, then the sender. */
 static void fill_sources(struct courier *c, struct fetch_order *o, const struct notice *n)
 {
 	struct fetch_source *list = talloc_zero_array(o, struct fetch_source, SOURCES_MAX);
@@ -90,6 +101,7 @@ static void fill_sources(struct courier *c, struct fetch_order *o, const struct 
 	size_t n_holders;
 	struct groups_holder *holders = holders_of(c, list, n, &n_holders, &o->more);
 
+	add_ourselves(c, o, list, n);
 	add_source(list, &o->n_sources, &sender, urls_of(c, list, n));
 	add_holders(list, &o->n_sources, holders, n_holders);
 	o->sources = list;

@@ -15,7 +15,7 @@
 #include "lib/mail/value.h"
 #include "way/replica/state.h"
 
-enum { ASK_FIRST_MS = 150, ASK_MAX_MS = 10000, PATIENCE_MS = 5000 };
+enum { ASK_FIRST_MS = 150, ASK_MAX_MS = 10000, PATIENCE_MS = 5000, BUSY_MS = 500 };
 
 static void step(void *arg);
 
@@ -130,7 +130,7 @@ static void on_list_put(void *arg, const struct http_reply *reply)
 	if (reply->status == 401)
 		sync_now(m);		/* it gets his new token */
 	m->pushed = 0;
-	again(m, m->r->settings.sync_ms);
+	again(m, reply->status == 503 ? BUSY_MS : m->r->settings.sync_ms);
 }
 
 static void put_list(struct member *m, struct bytes list, uint64_t serial)
