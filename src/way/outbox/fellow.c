@@ -17,6 +17,8 @@
 #include "lib/mail/value.h"
 #include "way/outbox/state.h"
 
+enum { RETRY_S = 60 };
+
 bool fellow_is_asking(const struct http_request *r)
 {
 	return r->authorization != NULL && strncasecmp(r->authorization, "P2pMTA-Member ", 14) == 0;
@@ -107,6 +109,7 @@ void fellow_get_replica_http(struct outbox *o, const struct outbox_name *name, c
 		return;
 	case MEMBERS_LATER:
 		answer_text(a, 503, "not now: it is not known yet whether its sender took it back\n");
+		a->retry_s = RETRY_S;
 		return;
 	case MEMBERS_OPEN:
 		break;
