@@ -41,10 +41,15 @@ static const char *urls_of(struct courier *c, const void *ctx, const struct noti
 	return talloc_asprintf(ctx, "%s%s%s", from->urls, n->urls[0] ? "\n" : "", n->urls);
 }
 
-/* May the network be asked because of this message: is it no stranger's, or did the user open it? */
+/*
+ * May the network be asked because of this message: is it no stranger's, or did the user open it? What has a head
+ * cannot be filed without it, and its sender did not give it: he was asked already.
+ */
 static bool may_look(struct courier *c, const struct notice *n, const struct contact *from)
 {
-	return n->wanted || pulls_are_waiting(c, n->id) || n->state == NOTICE_HERE ||
+	bool headless = n->state == NOTICE_NOTICED && n->tries > 0;
+
+	return headless || n->wanted || pulls_are_waiting(c, n->id) || n->state == NOTICE_HERE ||
 	    (from != NULL && (from->accepted || from->trust == TRUST_GROUP || from->trust == TRUST_VERIFIED));
 }
 

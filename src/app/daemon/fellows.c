@@ -34,7 +34,7 @@ static void on_replica_served(void *arg, const char *owner, const uint8_t hash[3
 		replicas_on_served(d->replicas, owner, hash, c_get);
 }
 
-/* A PUT that waits for its answer; its own talloc context. */
+/* A PUT that waits for its answer; below the daemon. */
 struct bringing {
 	struct daemon *daemon;
 	uint64_t ticket;
@@ -55,7 +55,7 @@ static void on_put(void *arg, const struct outbox_put *p)
 		[MEMBERS_BODY] = REPLICAS_BODY, [MEMBERS_HEAD] = REPLICAS_HEAD, [MEMBERS_NOTICES] = REPLICAS_NOTICES,
 	};
 	struct daemon *d = arg;
-	struct bringing *b = talloc_zero(NULL, struct bringing);
+	struct bringing *b = talloc_zero(d, struct bringing);
 	struct replicas_put put = {
 		.owner = p->owner, .what = p->list ? REPLICAS_LIST : whats[p->what], .octets = p->octets, .file = p->file,
 		.fd = p->fd, .size = p->size, .done = on_brought, .arg = b,

@@ -55,7 +55,7 @@ static void on_durable(void *arg, bool durable)
 
 static void on_kept(struct keep *k)
 {
-	struct putting *p = k->arg;
+	struct putting *p = talloc_steal(NULL, k->arg);
 
 	if (k->res == OK) {
 		store_when_durable(k->r->parts.store, on_durable, p);
@@ -68,8 +68,8 @@ static void on_kept(struct keep *k)
 
 static void keep(struct replicas *r, struct member *owner, const struct replicas_put *put, const uint8_t digest[32])
 {
-	struct putting *p = talloc_zero(NULL, struct putting);
 	struct keep *k = talloc_zero(NULL, struct keep);
+	struct putting *p = talloc_zero(k, struct putting);
 
 	p->r = r;
 	p->done = put->done;
