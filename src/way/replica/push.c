@@ -152,7 +152,9 @@ static void step(void *arg)
 	uint64_t serial;
 	struct bytes list = ours_list(m->r->ours, &serial);
 
-	if (m->r->stopped || bring_is_running(m) || !m->ours || !member_can_be_asked(m) || list.len == 0 || m->push_call != NULL || m->held_call != NULL)
+	/* What runs asks again when it ends; a list, a token and membership come with a push of their own. */
+	if (m->r->stopped || bring_is_running(m) || !m->ours || !member_can_be_asked(m) || list.len == 0 ||
+	    m->push_call != NULL || m->held_call != NULL)
 		return;
 	if (m->pushed != serial)
 		put_list(m, list, serial);

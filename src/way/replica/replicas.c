@@ -244,6 +244,7 @@ static void member_set(struct member *m, const struct replicas_member *from)
 	m->urls = talloc_strdup(m, from->urls);
 	m->next_url = m->urls;
 	sync_now(m);
+	push_to(m);
 }
 
 static bool is_in(const char *address, const struct replicas_member *all, size_t n)

@@ -61,9 +61,13 @@ static void open_work(void *arg)
 
 static void take_token(struct member *m, const struct msglist *l)
 {
+	bool news = m->row.token_serial == 0 || memcmp(m->row.token, l->member_token, 32) != 0;
+
 	/* A greeting is as old as its token; a list says which is the newest. */
 	m->row.token_serial = l->serial > 0 ? l->serial : 1;
 	memcpy(m->row.token, l->member_token, 32);
+	if (news)
+		push_to(m);		/* until now he could not be asked */
 }
 
 void sync_judge(struct member *m)
@@ -156,7 +160,6 @@ static void open_done(void *arg)
 		member_save(m);
 		m->asking = ASK_AGAIN;
 		ask_next(m);
-		push_to(m);
 		goto out;
 	}
 	if (newer)
