@@ -47,7 +47,6 @@ struct chunk {
 	struct evbuffer *data;
 	int fd;
 	uint64_t offset, len;
-	bool is_older;		/* than DEFLATE: goes as it is */
 };
 
 struct conn {
@@ -66,7 +65,6 @@ struct conn {
 	struct evbuffer *plain;		/* input, inflated */
 
 	bool paused, finishing, eof, sent_some;
-	bool deflate_ended;		/* the peer's: as eof, but TLS can still write */
 	bool ended;		/* on_close was called */
 	bool freed;		/* by the session; really when depth is 0 */
 	unsigned depth;
@@ -191,7 +189,7 @@ static bool is_shaking_hands(const struct conn *c)
 
 static void set_reading(struct conn *c)
 {
-	bool want = is_live(c) && !c->eof && !c->deflate_ended && (!c->finishing || is_shaking_hands(c)) && c->next_ssl == NULL &&
+	bool want = is_live(c) && !c->eof && (!c->finishing || is_shaking_hands(c)) && c->next_ssl == NULL &&
 	    evbuffer_get_length(input(c)) < c->settings.max_input;
 	bool has = (bufferevent_get_enabled(c->bev) & EV_READ) != 0;
 
@@ -240,10 +238,8 @@ static void inflate_input(struct conn *c)
 {
 	if (c->plain == NULL || !is_live(c) || c->paused || c->finishing)
 		return;
-	if (!deflate_read(c->deflate, input(c), c->plain, c->settings.max_input, &c->deflate_ended))
-		fail(c, "no DEFLATE");
-	if (c->deflate_ended)
-		evbuffer_drain(input(c), evbuffer_get_length(input(c)));
+	if (!deflate_read(c->deflate, input(c), c->plain, c->settings.max_input))
+		fail(c, "no DEFLATE, or the end of it");
 }
 
 static void deliver(struct conn *c)
@@ -370,8 +366,12 @@ static void feed(struct conn *c)
 {
 	struct chunk *k;
 
+	if (c->deflate != NULL) {
+		squeeze(c);
+		return;
+	}
 	while (is_live(c) && c->next_ssl == NULL && (k = TAILQ_FIRST(&c->queue)) != NULL &&
-	    (c->deflate == NULL || k->is_older) && evbuffer_get_length(output(c)) < OUT_HIGH) {
+	    evbuffer_get_length(output(c)) < OUT_HIGH) {
 		if (k->data != NULL)
 			evbuffer_add_buffer(output(c), k->data);
 		else if (k->len > 0 && !feed_block(c, k))
@@ -379,9 +379,6 @@ static void feed(struct conn *c)
 		if (k->data != NULL || k->len == 0)
 			free_chunk(c, k);
 	}
-	k = TAILQ_FIRST(&c->queue);
-	if (c->deflate != NULL && !(k != NULL && k->is_older))
-		squeeze(c);
 }
 
 static void tell_drain(struct conn *c)
@@ -423,10 +420,8 @@ static void check_end(struct conn *c)
 	} else if (c->eof && (c->finishing || c->next_ssl != NULL)) {
 		if (c->is_tls)
 			fail(c, "closed by peer");
-	} else if ((c->eof || c->deflate_ended) && !(c->paused && has_input(c)) && !timer_is_set(c->kick)) {
-		if (conn_unsent(c) == 0 && c->deflate_ended && !c->eof)
-			say_goodbye(c);
-		if ((c->eof && c->is_tls) || conn_unsent(c) == 0)
+	} else if (c->eof && !(c->paused && has_input(c)) && !timer_is_set(c->kick)) {
+		if (c->is_tls || conn_unsent(c) == 0)
 			fail(c, "closed by peer");
 	}
 }
@@ -533,7 +528,7 @@ void conn_write(struct conn *c, const void *data, size_t len)
 	if (c->next_ssl != NULL || c->deflate != NULL || !TAILQ_EMPTY(&c->queue)) {
 		struct chunk *k = TAILQ_LAST(&c->queue, chunk_list);
 
-		if (k == NULL || k->data == NULL || k->is_older) {
+		if (k == NULL || k->data == NULL) {
 			k = add_chunk(c);
 			k->data = mem_check(evbuffer_new());
 		}
@@ -639,8 +634,11 @@ void conn_start_deflate(struct conn *c)
 	struct chunk *k;
 
 	assert(c->deflate == NULL && c->next_ssl == NULL);
-	TAILQ_FOREACH(k, &c->queue, next)
-		k->is_older = true;
+	while ((k = TAILQ_FIRST(&c->queue)) != NULL && k->data != NULL) {
+		evbuffer_add_buffer(output(c), k->data);
+		free_chunk(c, k);
+	}
+	assert(k == NULL);
 	c->deflate = deflate_new(c);
 	c->plain = mem_check(evbuffer_new());
 	timer_set(c->kick, 0);

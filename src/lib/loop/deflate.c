@@ -75,10 +75,10 @@ void deflate_flush(struct deflate *d, struct evbuffer *to)
 	d->unflushed = false;
 }
 
-bool deflate_read(struct deflate *d, struct evbuffer *from, struct evbuffer *to, size_t max, bool *ended)
+bool deflate_read(struct deflate *d, struct evbuffer *from, struct evbuffer *to, size_t max)
 {
 	struct evbuffer_iovec v;
-	int res = *ended ? Z_STREAM_END : Z_OK;
+	int res = Z_OK;
 
 	while (res == Z_OK && evbuffer_get_length(to) < max) {
 		size_t len = evbuffer_get_contiguous_space(from);
@@ -95,6 +95,5 @@ bool deflate_read(struct deflate *d, struct evbuffer *from, struct evbuffer *to,
 		v.iov_len = BLOCK - d->in.avail_out;
 		evbuffer_commit_space(to, &v, 1);
 	}
-	*ended = res == Z_STREAM_END;
-	return res == Z_OK || res == Z_BUF_ERROR || res == Z_STREAM_END;
+	return res == Z_OK || res == Z_BUF_ERROR;
 }

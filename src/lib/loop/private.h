@@ -35,15 +35,14 @@ int64_t watchdog_end(struct watchdog *);
 
 /*
  * deflate.c (RFC 1951): what is written comes out as it pleases zlib, and all of it with a flush; a read
- * goes on until `to` has max octets, a block more at most; ended: the peer has said that this was all. false:
- * that is no deflate.
+ * goes on until `to` has max octets, a block more at most. false: that is no deflate, or it has ended.
  */
 struct evbuffer;
 struct deflate;
 struct deflate *deflate_new(const void *ctx);
 void deflate_write(struct deflate *, const void *, size_t, struct evbuffer *to);
 void deflate_flush(struct deflate *, struct evbuffer *to);
-bool deflate_read(struct deflate *, struct evbuffer *from, struct evbuffer *to, size_t max, bool *ended);
+bool deflate_read(struct deflate *, struct evbuffer *from, struct evbuffer *to, size_t max);
 
 /* A new server side, or NULL. */
 SSL *tls_accept(struct tls *);
