@@ -37,6 +37,21 @@ class Ctl(Scene):
         self.assertEqual(s["replicas"], {"messages": 0, "bytes": 0})
         self.assertEqual((s["spool"], s["unpulled"], s["groups"]), (0, 0, []))
 
+    def keys_as_they_are(self):
+        """The pid of alice's agent, and her files with owner, mode and times; but those that her daemon changes itself."""
+        home = os.path.join(self.alice.state, "keys")
+        agent = subprocess.run(["gpg-connect-agent", "--homedir", home, "--no-autostart", "GETINFO pid", "/bye"],
+                               capture_output=True, text=True).stdout
+        names = [os.path.join(folder, name) for folder, _, files in os.walk(home) for name in files]
+        stats = {name: os.lstat(name) for name in names if os.path.dirname(name) != os.path.join(home, "ring") and ".#" not in name}
+        return agent, {name: (s.st_ino, s.st_uid, s.st_mode, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats.items()}
+
+    def test_doctor_only_looks(self):
+        before = self.keys_as_they_are()
+        self.assertRegex(before[0], r"\AD \d+\nOK")
+        self.alice.ctl("doctor")
+        self.assertEqual(self.keys_as_they_are(), before)
+
     def test_doctor(self):
         found = {c["check"]: c["state"] for c in self.alice.ctl("doctor")["checks"]}
         clock = found.pop("clock")
@@ -65,6 +80,10 @@ class Ctl(Scene):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"(?m)^repaired +store .*1 messages without a content$")
         self.assertEqual(subprocess.run(run, capture_output=True).returncode, 0)
+        secret = os.path.join(self.bob.state, "keys", "private-keys-v1.d")
+        os.rename(secret, secret + ".away")
+        self.assertRegex(subprocess.run(run, capture_output=True, text=True).stdout, r"(?m)^bad +key ")
+        os.rename(secret + ".away", secret)
         self.bob.start(dht=True)
         self.assertEqual(self.bob.uids(), uids[1:])
 

@@ -70,15 +70,12 @@ static void check_key(struct doctor *d)
 {
 	char fpr[41];
 	struct err e;
-	struct bytes key;
-	struct pgp *pgp = settings_get_fpr(d->settings, fpr, &e) == OK ? pgp_new(d->settings->keys, fpr, &e) : NULL;
 	void *ctx = mem_ctx(NULL);
 
-	if (pgp && pgp_export_work(pgp, ctx, fpr, false, &key, &e) == OK)
+	if (settings_get_fpr(d->settings, fpr, &e) == OK && pgp_look(d->settings->keys, fpr, &e) == OK)
 		tell(d, GOOD, mem_printf(ctx, "our key is %s", fpr), "");
 	else
 		tell(d, BAD, e.text, "restore the folder keys/ from a backup; without the key nobody's mail can be opened");
-	pgp_free(&pgp);
 	talloc_free(ctx);
 }
 

@@ -231,6 +231,11 @@ void files_drop(const char *path)
 
 enum outcome files_put(const char *path, struct bytes b, struct err *e)
 {
+	return files_put_mode(path, b, S_IRUSR | S_IWUSR, e);
+}
+
+enum outcome files_put_mode(const char *path, struct bytes b, mode_t mode, struct err *e)
+{
 	void *ctx = mem_ctx(NULL);
 	char *dir = parent_of(ctx, path), *tmp = NULL;
 	enum outcome res = files_mkdir(dir, e);
@@ -240,7 +245,7 @@ enum outcome files_put(const char *path, struct bytes b, struct err *e)
 		res = RETRY;
 		goto out;
 	}
-	if (files_write(fd, b.data, b.len) < 0) {
+	if (files_write(fd, b.data, b.len) < 0 || fchmod(fd, mode) < 0) {
 		err_sys(e, "write %s", tmp);
 		res = RETRY;
 	} else {

@@ -39,6 +39,8 @@ void files_drop(const char *path);
 enum outcome files_put_lazily(const char *dir, const char *path, struct bytes, struct err *);
 /* Replace a small file as a whole, durably. */
 enum outcome files_put(const char *path, struct bytes, struct err *);
+/* The same, with another mode than 0600 from its first moment on. */
+enum outcome files_put_mode(const char *path, struct bytes, mode_t, struct err *);
 /*
  * All of a small file, at most max octets, below ctx, NUL after. REJECT with errno ENOENT
  * when there is none, EFBIG when it is larger; else RETRY.

@@ -101,12 +101,8 @@ static char *beside_gpg(const void *ctx, const char *program)
 static enum outcome put(struct pgp *p, const char *name, const char *text, mode_t mode, struct err *e)
 {
 	char *path = mem_printf(NULL, "%s/%s", p->home, name);
-	enum outcome res = files_put(path, bytes_str(text), e);
+	enum outcome res = files_put_mode(path, bytes_str(text), mode, e);
 
-	if (res == OK && chmod(path, mode) < 0) {
-		err_sys(e, "chmod %s", path);
-		res = RETRY;
-	}
 	talloc_free(path);
 	return res;
 }

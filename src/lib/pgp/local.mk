@@ -7,6 +7,7 @@ src_lib_pgp_libpgp_a_SOURCES = \
 	src/lib/pgp/flow.c \
 	src/lib/pgp/home.c \
 	src/lib/pgp/key.c \
+	src/lib/pgp/look.c \
 	src/lib/pgp/open.c \
 	src/lib/pgp/pgp.h \
 	src/lib/pgp/ring.c \

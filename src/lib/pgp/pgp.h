@@ -27,6 +27,11 @@ struct pgp;
 struct pgp *pgp_new(const char *home, const char *fpr, struct err *);
 void pgp_free(struct pgp **);	/* ends the agent of this home */
 const char *pgp_own_fpr(const struct pgp *);
+/*
+ * Is our key in home, its secret parts too? Without a struct pgp, and home stays as it is: a daemon may
+ * be using it. RETRY: home cannot be read. Runs gpg.
+ */
+enum outcome pgp_look(const char *home, const char *fpr, struct err *);
 
 /*
  * Small processes that start gpg in place of this one, whose fork would cost
