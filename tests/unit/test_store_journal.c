@@ -173,6 +173,59 @@ START_TEST(folded_in_part)
 }
 END_TEST
 
+enum { SPARSE = 200 };
+
+/* Each message in a page of its own, more of them than one turn looks at; then the last one changes until that is folded. */
+static void change_the_last_of_many_pages(void)
+{
+	fill(SPARSE);
+	store_close(&st);
+	unit_run_sql("UPDATE message SET uid = uid * 4096; UPDATE mailbox SET uidnext = 201 * 4096 WHERE id = 1");
+	unit_open();
+	for (unsigned i = 0; i < 1200; i++)
+		change(SPARSE - 1, SPARSE, 1, &(struct flag_change){ .set_keywords = i % 2, .clear_keywords = 1 });
+	store_turn(st);
+	ck_assert(store_waits(st));
+	ck_assert_int_ge(count_rows("SELECT count(*) FROM journal"), 1200 - 1);
+}
+
+static void turn_until_idle(void)
+{
+	for (unsigned i = 0; store_waits(st); i++) {
+		ck_assert_uint_lt(i, 10);
+		store_turn(st);
+	}
+}
+
+/* A turn that only looks at pages writes nothing. */
+START_TEST(folded_sparse)
+{
+	change_the_last_of_many_pages();
+	turn_until_idle();
+	ck_assert_uint_eq(log_take_warnings(), 0);
+	ck_assert_int_lt(count_rows("SELECT count(*) FROM journal"), 1200);
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM flags"), 1);
+	reopen_and_compare();
+}
+END_TEST
+
+/* What could not be folded is tried again with the next change. */
+START_TEST(folded_after_failure)
+{
+	change_the_last_of_many_pages();
+	unit_run_sql("CREATE TRIGGER full BEFORE INSERT ON flags BEGIN SELECT raise(ABORT, 'no room'); END");
+	turn_until_idle();
+	ck_assert_uint_eq(log_take_warnings(), 1);
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM flags"), 0);
+	unit_run_sql("DROP TRIGGER full");
+	change(SPARSE - 1, SPARSE, 1, &(struct flag_change){ .set = FLAG_DRAFT });
+	turn_until_idle();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM flags"), 1);
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 0);
+	reopen_and_compare();
+}
+END_TEST
+
 START_TEST(emptied_and_renamed)
 {
 	struct err e;
@@ -277,6 +330,8 @@ STORE_SUITE("store_journal") {
 	UNIT(one_record);
 	UNIT_LOOP(random_changes, seeds);
 	UNIT(folded_in_part);
+	UNIT(folded_sparse);
+	UNIT(folded_after_failure);
 	UNIT(emptied_and_renamed);
 	UNIT(broken);
 	UNIT(space);

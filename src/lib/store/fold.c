@@ -36,6 +36,7 @@ void fold_begin(struct store *s, struct box *box)
 	box->folding = true;
 	box->fold_upto = box->pub.modseq;
 	box->fold_uid = 0;
+	box->fold_cost = box->journal_cost;
 	box->journal_cost = 0;		/* of what comes from now on */
 	LIST_INSERT_HEAD(&s->folding, box, fold_link);
 }
@@ -45,6 +46,13 @@ void fold_stop(struct box *box)
 	if (box->folding)
 		LIST_REMOVE(box, fold_link);
 	box->folding = false;
+}
+
+/* All is to be read again as before: the next record begins anew. */
+void fold_failed(struct box *box)
+{
+	box->journal_cost += box->fold_cost;
+	fold_stop(box);
 }
 
 static void write_page(struct store *s, const struct box *box, uint32_t page, size_t from, size_t to)

@@ -64,6 +64,7 @@ struct box {
 	uint64_t folded;		/* changes up to here are in pages, later ones in the journal */
 	bool folding;
 	uint64_t fold_upto;
+	uint64_t fold_cost;		/* of what is being folded */
 	uint32_t fold_uid;		/* from here on pages are to be looked at */
 	LIST_ENTRY(box) fold_link;
 	bool seen;			/* scratch of the reload */
@@ -226,6 +227,7 @@ bool journal_check(struct bytes uids);		/* can it be read? */
 /* fold.c */
 void fold_begin(struct store *, struct box *);
 void fold_stop(struct box *);
+void fold_failed(struct box *);			/* nothing of it was committed */
 void fold_step(struct store *, struct box *);	/* some pages */
 void fold_all(struct store *, struct box *);	/* every page now */
 void fold_read(struct store *, struct box *);	/* pages into the array */

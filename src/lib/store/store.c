@@ -212,12 +212,15 @@ static void fold(struct store *s)
 	uint64_t folded = box->folded;
 
 	fold_step(s, box);
+	/* It may only have looked at pages. */
+	if (!s->begun && !s->poisoned)
+		return;
 	if (db_commit(s))
 		return;
 	log_warn("store: mailbox=%llu journal=not folded: %s", (unsigned long long)box->pub.id, s->why.text);
 	db_rollback(s);
 	box->folded = folded;
-	fold_stop(box);
+	fold_failed(box);
 }
 
 void store_turn(struct store *s)
