@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -292,6 +293,42 @@ START_TEST(kept_from_working_is_not_blocking)
 }
 END_TEST
 
+/* Threads that want a processor, all the time, and have nothing that the loop wants. */
+enum { SPINNERS = 8 };
+static atomic_bool spins;
+
+static void *spin_on(void *arg)
+{
+	while (atomic_load(&spins))
+		;
+	return arg;
+}
+
+static void sleep_long(void *arg)
+{
+	(void)arg;
+	sleep(1);
+	loop_stop(loop);
+}
+
+START_TEST(strangers_are_no_excuse)
+{
+	pthread_t threads[SPINNERS];
+
+	atomic_store(&spins, true);
+	for (int i = 0; i < SPINNERS; i++)
+		pthread_create(&threads[i], NULL, spin_on, NULL);
+	int64_t ms = turn_of(sleep_long, NULL);
+
+	atomic_store(&spins, false);
+	for (int i = 0; i < SPINNERS; i++)
+		pthread_join(threads[i], NULL);
+	/* Each of them had its share of the second. */
+	ck_assert_msg(ms > 50, "%lld ms", (long long)ms);
+	log_take_warnings();
+}
+END_TEST
+
 /* Another thread's fork() takes long, and holds what the loop needs. */
 static void slow_fork(void)
 {
@@ -463,6 +500,7 @@ UNIT_SUITE("loop_turn")
 	UNIT(turns_are_measured);
 	UNIT_LOOP(blocking_is_reported, blockings);
 	UNIT(kept_from_working_is_not_blocking);
+	UNIT(strangers_are_no_excuse);
 	UNIT(forks_are_not_blocking);
 	UNIT(hooks_start_work);
 	UNIT(stop_before_run);

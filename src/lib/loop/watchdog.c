@@ -5,14 +5,16 @@
  * when it did so to another thread of this process that held what we waited
  * for.
  *
- * Nor is a wait for a fork(): each gpg is one, made by GPGME on a worker, and
- * while it lasts it holds the memory map and the locks of malloc. It copies
- * what maps each shared library, and for that it waits for every other process
- * that is just changing the same list, and not running.
+ * Nor is a wait for a fork(): for what no clerk does (lib/pgp: large messages,
+ * changes of the key ring) GPGME makes one on a worker, and while it lasts it
+ * holds the memory map and the locks of malloc. It copies what maps each shared
+ * library, and for that it waits for every other process that is just changing
+ * the same list, and not running.
  *
  * The loop's own count is read in each turn. Those of the other threads cost
  * more, so they are read once in SAMPLE_MS, and what they say excuses a wait,
- * never time that was spent computing.
+ * never time that was spent computing. One of them held what we waited for: the
+ * one that was kept longest says how much can be excused, not all together.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -89,8 +91,12 @@ static struct spent spent_get(int fd)
 
 static void on_fork(void)
 {
-	if (!pthread_equal(pthread_self(), forks.loop) && atomic_fetch_add(&forks.n, 1) == 0)
+	if (pthread_equal(pthread_self(), forks.loop))
+		return;
+	/* Before it counts. Who ends just now may make it count twice: judge() bounds that. */
+	if (atomic_load(&forks.n) == 0)
 		atomic_store(&forks.since_ms, clock_mono_ms());
+	atomic_fetch_add(&forks.n, 1);
 }
 
 static void on_forked(void)
@@ -183,14 +189,14 @@ static void sample(struct watchdog *dog, int64_t now)
 
 static int64_t siblings_kept_ms(const struct watchdog *dog)
 {
-	long long kept = 0;
+	long long longest = 0;
 
 	for (size_t i = 0; i < dog->n_siblings; i++) {
 		long long now = spent_get(dog->siblings[i].fd).kept;
-		if (now > dog->siblings[i].kept)	/* 0 of a thread that has ended */
-			kept += now - dog->siblings[i].kept;
+		if (now - dog->siblings[i].kept > longest)	/* now is 0 of a thread that has ended */
+			longest = now - dog->siblings[i].kept;
 	}
-	return kept / 1000000;
+	return longest / 1000000;
 }
 
 /* ---- turns ---- */
@@ -256,6 +262,11 @@ int64_t watchdog_since_ms(const struct watchdog *dog)
 	return dog->begin_ms;
 }
 
+static int64_t bounded(int64_t ms, int64_t max)
+{
+	return ms < 0 ? 0 : ms > max ? max : ms;
+}
+
 /* What of a turn that took so long was our doing. */
 static int64_t judge(struct watchdog *dog, int64_t took)
 {
@@ -267,7 +278,7 @@ static int64_t judge(struct watchdog *dog, int64_t took)
 	if (ms <= BLOCKED_MS)
 		return ms;
 	int64_t waited = ms - ran > 0 ? ms - ran : 0;
-	int64_t forking = forks_ms() - dog->begin_forks_ms;
+	int64_t forking = bounded(forks_ms() - dog->begin_forks_ms, took);
 	int64_t others = siblings_kept_ms(dog);
 
 	ms -= forking + others < waited ? forking + others : waited;
