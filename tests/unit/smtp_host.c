@@ -38,6 +38,12 @@ static void answer(void *arg)
 	smtp_submit_done(p.smtp, p.ticket, p.outcome, "because");
 }
 
+static bool has_room(void *arg, uint64_t size)
+{
+	(void)arg;
+	return !p.has_quota || (p.room > 0 && size <= p.room);
+}
+
 static void submit(void *arg, const struct smtp_submission *m, uint64_t ticket)
 {
 	(void)arg;
@@ -165,7 +171,7 @@ static void on_readable(void *arg, int fd, unsigned events)
 void host_start(const char *const *listen, size_t n_listen)
 {
 	struct err e;
-	const struct smtp_hooks hooks = { .login = login, .secret = secret, .submit = submit };
+	const struct smtp_hooks hooks = { .login = login, .secret = secret, .has_room = has_room, .submit = submit };
 
 	memset(&p, 0, sizeof(p));
 	p.ctx = mem_ctx(NULL);

@@ -46,6 +46,8 @@ extern struct peer {
 	enum outcome outcome;
 	struct timer *later;
 	uint64_t ticket;
+	bool has_quota;
+	uint64_t room;		/* of the outbox, with has_quota */
 	unsigned n_submitted;
 	uint8_t digest[DIGEST_LEN];
 	uint64_t size;

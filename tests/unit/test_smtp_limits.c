@@ -243,6 +243,23 @@ START_TEST(smtp_disk_full)
 }
 END_TEST
 
+START_TEST(smtp_outbox_full)
+{
+	char *body = repeat("From: alice@home\r\n\r\n", 900000, "\r\n.\r\n");
+
+	p.has_quota = true;
+	p.room = 1000;
+	PLAY("announced", LOGIN, "C MAIL FROM:<alice@home> SIZE=1001", "S 452 4.3.1", "C MAIL FROM:<alice@home> SIZE=1000", "S 250 ", "C RSET", "S 250 ");
+	PLAY("not announced", ENVELOPE, "C DATA", "S 354 ", body, "S 452 4.3.1 The outbox is full", MAIL, "S 250 2.0.0");
+	ck_assert_uint_eq(p.n_submitted, 1);
+	ck_assert_uint_eq(count_files(p.dir, false), 0);
+	p.room = 0;
+	PLAY("used up", "C MAIL FROM:<alice@home>", "S 452 4.3.1");
+	p.has_quota = false;
+	PLAY("room again", MAIL, "S 250 2.0.0");
+}
+END_TEST
+
 static sem_t gate;
 
 static void wait_at_gate(void *arg)
@@ -357,6 +374,7 @@ UNIT_SUITE("smtp limits")
 	UNIT(smtp_too_big);
 	UNIT(smtp_nul_in_command);
 	UNIT(smtp_disk_full);
+	UNIT(smtp_outbox_full);
 	UNIT(smtp_file_taken_along);
 	UNIT(smtp_no_spool);
 	UNIT(smtp_idle_connections);

@@ -12,6 +12,8 @@
 #include "way/replica/replicas.h"
 
 struct daemon {
+	uint64_t outbox_bytes;		/* in it and coming into it, about: on_has_room() */
+	int64_t outbox_counted_ms;
 	const struct settings *settings;
 	char fpr[FPR_LEN];
 	char *own_url;

@@ -20,6 +20,7 @@
 #include "lib/base/log.h"
 #include "lib/mail/addr.h"
 #include "lib/mail/urls.h"
+#include "lib/store/letter.h"
 #include "lib/store/contact.h"
 #include "lib/store/notice.h"
 #include "way/imap/imap.h"
@@ -69,7 +70,24 @@ static void on_submit(void *arg, const struct smtp_submission *s, uint64_t ticke
 		.tell = s->notify, .orcpt = s->orcpt, .ret_full = s->ret == SMTP_RET_FULL, .envid = s->envid,
 	};
 
+	d->outbox_bytes += s->size;
 	courier_submit(d->courier, &sub, ticket);
+}
+
+/* Counting looks at every open letter: not for each that comes. */
+static bool on_has_room(void *arg, uint64_t size)
+{
+	enum { RECOUNT_MS = 2000 };
+	struct daemon *d = arg;
+	int64_t now = clock_mono_ms();
+
+	if (d->outbox_counted_ms == 0 || now - d->outbox_counted_ms > RECOUNT_MS) {
+		struct letter_counts n = store_letter_count(d->store);
+
+		d->outbox_bytes = n.outbox_bytes + n.spool_bytes;
+		d->outbox_counted_ms = now;
+	}
+	return d->outbox_bytes < d->settings->outbox.quota && size <= d->settings->outbox.quota - d->outbox_bytes;
 }
 
 static void on_submitted(void *arg, uint64_t ticket, enum outcome res, const char *text)
@@ -561,7 +579,7 @@ static bool start_smtp(struct daemon *d, struct err *e)
 		.max_size = s->smtp.max_size, .max_recipients = s->smtp.max_recipients, .address = s->address,
 		.spool = store_dir(d->store, PLACE_SPOOL), .penalty = &d->penalty,
 	};
-	struct smtp_hooks hooks = { .login = on_login, .secret = on_secret, .submit = on_submit, .arg = d };
+	struct smtp_hooks hooks = { .login = on_login, .secret = on_secret, .has_room = on_has_room, .submit = on_submit, .arg = d };
 
 	d->smtp = smtp_start(d->loop, d->pool, &smtp, &hooks, e);
 	return d->smtp != NULL;

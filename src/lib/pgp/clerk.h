@@ -2,8 +2,8 @@
 #define PGP_CLERK_H
 /*
  * Inside of lib/pgp: a small thing done in a clerk's process instead of ours
- * (pgp.h, struct clerks). What is too big for a clerk, or finds none, is done
- * here as ever: CLERK_NONE.
+ * (pgp.h, struct clerks). What is too big for a clerk, or finds none, is the
+ * caller's to do in this process: clerk_do() is false.
  */
 #include "lib/pgp/pgp.h"
 

@@ -111,13 +111,15 @@ void store_letter_forget(struct store *s, int64_t before_ms)
 struct letter_counts store_letter_count(struct store *s)
 {
 	struct letter_counts counts = { 0 };
-	sqlite3_stmt *q = db_read(s, "SELECT count(*), sum(sealed), sum(CASE sealed WHEN 1 THEN sealed_size + head_size END)"
+	sqlite3_stmt *q = db_read(s, "SELECT count(*), sum(sealed), sum(CASE sealed WHEN 1 THEN sealed_size + head_size END),"
+	    " sum(CASE sealed WHEN 0 THEN size END)"
 	    " FROM letter WHERE done = 0 AND dropped = 0", NO_ARGS);
 
 	if (db_next(s, q)) {
 		counts.outbox_messages = (uint64_t)col_int(q, 1);
 		counts.outbox_bytes = (uint64_t)col_int(q, 2);
 		counts.spool = (uint64_t)col_int(q, 0) - counts.outbox_messages;
+		counts.spool_bytes = (uint64_t)col_int(q, 3);
 		db_done(q);
 	}
 	return counts;

@@ -106,7 +106,7 @@ size_t store_posting_pending(struct store *, uint64_t id);
 void store_posting_drop(struct store *, uint64_t id);
 
 /* Counts for `status`. */
-struct letter_counts { uint64_t spool, outbox_messages, outbox_bytes; };
+struct letter_counts { uint64_t spool, spool_bytes, outbox_messages, outbox_bytes; };	/* spool_bytes: of m */
 struct letter_counts store_letter_count(struct store *);
 
 #endif

@@ -168,7 +168,7 @@ static const char *check_sender(const struct smtp_session *s, const struct param
 		return "550 5.7.1 The sender must be your own address";
 	if (p->size > s->smtp->set.max_size)
 		return "552 5.3.4 Message is too big";
-	return smtp_spool_has_room(s->smtp, p->size) ? NULL : "452 4.3.1 The disk is full";
+	return smtp_spool_has_room(s->smtp, p->size) ? smtp_outbox_fault(s->smtp, p->size) : "452 4.3.1 The disk is full";
 }
 
 void smtp_mail(struct smtp_session *s, char *arg)

@@ -166,6 +166,8 @@ char *smtp_utf8_address_parse(const void *ctx, const char *);
 
 /* submit.c: room for a message of this size? 0: any. */
 bool smtp_spool_has_room(const struct smtp *, uint64_t size);
+/* The answer when the outbox has none; NULL: it has. */
+const char *smtp_outbox_fault(const struct smtp *, uint64_t size);
 /* Answers 354. */
 void smtp_data_start(struct smtp_session *);
 size_t smtp_data_feed(struct smtp_session *, const char *data, size_t len);

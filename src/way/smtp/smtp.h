@@ -65,6 +65,8 @@ struct smtp_hooks {
 	bool (*login)(void *arg, const char *user, const char *password);
 	/* What SCRAM needs to know of the user; false when there is no such user. NULL: SCRAM is not offered. */
 	bool (*secret)(void *arg, const char *user, struct scram_secret *out);
+	/* Is there room in the outbox for a message of this size (0: any)? Asked at MAIL and at the end of DATA. NULL: always. */
+	bool (*has_room)(void *arg, uint64_t size);
 	/*
 	 * Take it; the file is the hook's from here on, whatever it answers (another message may
 	 * have the same octets). Answer with smtp_submit_done(ticket), later or from inside.

@@ -62,6 +62,13 @@ bool smtp_spool_has_room(const struct smtp *smtp, uint64_t size)
 	return st.f_bavail > 0 && size / st.f_frsize < st.f_bavail;
 }
 
+const char *smtp_outbox_fault(const struct smtp *smtp, uint64_t size)
+{
+	if (!smtp->hooks.has_room || smtp->hooks.has_room(smtp->hooks.arg, size))
+		return NULL;
+	return "452 4.3.1 The outbox is full until somebody collects his mail: outbox.quota is used up";
+}
+
 static void open_tmp(struct spool *p)
 {
 	struct err e;
@@ -324,6 +331,8 @@ static void end_spool(struct smtp_session *s)
 		flush_block(p);
 	s->input = INPUT_COMMAND;
 	const char *fault = smtp_spool_fault(s);
+	if (!fault)
+		fault = smtp_outbox_fault(s->smtp, data_size(p->data));
 	if (!fault && is_small) {
 		keep_small(s);
 		return;
