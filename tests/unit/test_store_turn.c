@@ -380,6 +380,10 @@ START_TEST(start_sweep)
 	touch("tmp.abcdef");
 	touch("inbox/tmp.abcdef");
 	touch("outbox/tmp.abcdef");
+	/* Beside what it was to become. */
+	char *beside = mem_printf(ctx, "outbox/%02x/tmp.abcdef", l.hash[0]);
+
+	touch(beside);
 	touch("inbox/README");
 	touch("outbox/keep");
 	unit_reopen();
@@ -391,6 +395,7 @@ START_TEST(start_sweep)
 	ck_assert(!unit_there(PLACE_SPOOL, spool_orphan));
 	ck_assert(!unit_there(PLACE_OUTBOX, gone.hash));
 	ck_assert(!is_there("tmp.abcdef") && !is_there("inbox/tmp.abcdef") && !is_there("outbox/tmp.abcdef"));
+	ck_assert(!is_there(beside));
 	ck_assert(is_there("inbox/README") && is_there("outbox/keep"));
 	/* Dropped before it is done: the file does not come back into use. */
 	store_letter_drop_files(st, &l);

@@ -145,13 +145,25 @@ static bool sweep_file(void *arg, int fd, const char *name, const uint8_t *diges
 	return !w->s->poisoned;
 }
 
+/* Half-written files stand beside the one they were to become (files_put), or at the top (files_tmp). */
+static void sweep_tmp(const char *dir)
+{
+	files_sweep_tmp(dir);
+	for (unsigned i = 0; i < 256; i++) {
+		char *sub = mem_printf(NULL, "%s/%02x", dir, i);
+
+		files_sweep_tmp(sub);
+		talloc_free(sub);
+	}
+}
+
 void place_sweep(struct store *s)
 {
 	files_sweep_tmp(s->dir);
 	for (enum place p = PLACE_SPOOL; p <= PLACE_REPLICA; p++) {
 		struct sweep w = { .s = s, .place = p };
 
-		files_sweep_tmp(s->places[p]);
+		sweep_tmp(s->places[p]);
 		walk(s->places[p], sweep_file, &w);
 		if (w.gone)
 			log_info("store: place=%s files=%zu swept=%zu", place_names[p], w.seen, w.gone);
