@@ -63,13 +63,18 @@ class Host:
         return c
 
 
+class Skipped(Exception):
+    """This machine cannot run the test."""
+
+
 def ok(answer):
     assert answer[0] == "OK", answer
     return answer[1]
 
 
 def run(tests, needs, jobs=1):
-    """Every test_* of tests, jobs of them at a time; needs: {test: program}, without which it is skipped. Ends the script."""
+    """Every test_* of tests, jobs of them at a time; needs: {test: program}, without which it is skipped. Ends the script,
+    with 77 (automake: skipped) when a test said that it could not run and none failed."""
     def one(name):
         if name in needs and not shutil.which(needs[name]):
             print(f"skip {name}: no {needs[name]}", flush=True)
@@ -78,6 +83,9 @@ def run(tests, needs, jobs=1):
             tests[name]()
             print(f"ok {name}", flush=True)
             return True
+        except Skipped as why:
+            print(f"skip {name}: {why}", flush=True)
+            return None
         except Exception as e:      # every kind of failure counts, and the others still run
             line = "/".join(str(f.lineno) for f in traceback.extract_tb(e.__traceback__)[1:])
             print(f"FAILED {name}, line {line}: {type(e).__name__} {str(e)[:1000]}", flush=True)
@@ -85,4 +93,5 @@ def run(tests, needs, jobs=1):
 
     names = sorted(n for n in tests if n.startswith("test_") and (len(sys.argv) == 1 or any(word in n for word in sys.argv[1:])))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        sys.exit(not all(list(pool.map(one, names))))
+        results = list(pool.map(one, names))
+    sys.exit(1 if False in results else 77 if None in results else 0)
