@@ -32,6 +32,19 @@ START_TEST(pauses_table)
 }
 END_TEST
 
+static const struct { const char *name; bool in_time, sealed; const char *want; } failures[] = {
+	{ "the message cannot be sealed", true, false, "5.6.0" },
+	{ "his address or key", true, true, "5.1.0" },
+	{ "never sealed in time", false, false, "5.4.7" },
+	{ "never reached in time", false, true, "5.4.7" },
+};
+
+START_TEST(failures_table)
+{
+	ck_assert_str_eq(courier_failure_status(failures[_i].in_time, failures[_i].sealed), failures[_i].want);
+}
+END_TEST
+
 static struct agenda *agenda;
 static uint64_t came[1000];
 static int n_came;
@@ -117,6 +130,7 @@ END_TEST
 UNIT_SUITE("courier")
 	tcase_add_checked_fixture(unit_case, begin, end);
 	UNIT_LOOP(pauses_table, pauses);
+	UNIT_LOOP(failures_table, failures);
 	UNIT(agenda_in_order);
 	UNIT(agenda_moves_and_drops);
 	UNIT(agenda_takes_turns);

@@ -84,8 +84,7 @@ static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const s
 
 	switch (action) {
 	case DSN_FAILED:
-		/* Either the time was over, or the message is one that cannot be sent (RFC 3463). */
-		about.status = r->since_ms >= lifetime_end_ms(c, l) ? "5.4.7" : "5.6.0";
+		about.status = courier_failure_status(r->since_ms < lifetime_end_ms(c, l), l->sealed);
 		about.next = "It is not tried again. The message was withdrawn from this recipient.";
 		break;
 	case DSN_EXPIRED:

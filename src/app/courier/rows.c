@@ -44,6 +44,11 @@ int64_t courier_pause_ms(unsigned n, int64_t first_s, int64_t max_s)
 	return ms - ms / 20 + (int64_t)(random_u64() % (uint64_t)(ms / 10 + 1));
 }
 
+const char *courier_failure_status(bool in_time, bool sealed)
+{
+	return !in_time ? "5.4.7" : sealed ? "5.1.0" : "5.6.0";
+}
+
 void rcpt_move(struct courier *c, struct rcpt *r, enum rcpt_state state, const char *reason)
 {
 	char *text = talloc_asprintf(r, "%s%s%s", rcpt_state_name(state), reason[0] ? ": " : "", reason);

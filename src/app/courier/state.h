@@ -42,6 +42,8 @@ struct courier {
 void courier_step(struct courier *, const char *step);
 /* The pause before try n (1, 2, ...): doubles from first_s to max_s, with a tenth of jitter. Milliseconds. */
 int64_t courier_pause_ms(unsigned n, int64_t first_s, int64_t max_s);
+/* The DSN's word (RFC 3463) for one that is given up: the time is over, else, by where it failed, his address or key, or the message itself. */
+const char *courier_failure_status(bool in_time, bool sealed);
 /* Write the row with a new state, due now, and log the change. */
 void rcpt_move(struct courier *, struct rcpt *, enum rcpt_state, const char *reason);
 /* Try the step again later: counts, pauses, keeps the reason. */
