@@ -1,6 +1,6 @@
 /*
  * A table of faults: how many there are, in words, and the statements that
- * mend them. All repairs are one transaction. What needs the octets of a file
+ * mend them. All repairs are one transaction; files come after it. What needs the octets of a file
  * that is gone cannot be mended; it is told which file.
  */
 #include <stdio.h>
@@ -17,10 +17,21 @@ enum { MAX_TOLD = 10, BUSY_MS = 5000 };
 #define UNUSED "NOT EXISTS (SELECT 1 FROM message WHERE content = content.id)" \
 	" AND NOT EXISTS (SELECT 1 FROM letter WHERE content = content.id AND done = 0)" \
 	" AND NOT EXISTS (SELECT 1 FROM notice WHERE content = content.id AND done = 0)"
-#define COUNTER(name, table) \
-	{ "SELECT coalesce((SELECT max(id) FROM " table "), 0) > coalesce((SELECT value FROM meta WHERE name = '" name "'), 0)", \
-	  "the counter of " table " ids is behind", "set to the highest id", \
-	  "INSERT OR REPLACE INTO meta(name, value) SELECT '" name "', max(id) FROM " table }
+#define HIGHEST_MODSEQ "max(coalesce((SELECT max(modseq) FROM message WHERE mailbox = mailbox.id), 0)," \
+	" coalesce((SELECT max(modseq) FROM journal WHERE mailbox = mailbox.id), 0)," \
+	" coalesce((SELECT max(modseq) FROM expunged WHERE mailbox = mailbox.id), 0))"
+/* For clients that know mod-sequences: a record that changes no flag, of all UIDs (1, and as many more as there can be). */
+#define TELL_ALL(damaged) \
+	"UPDATE mailbox SET modseq = modseq + 1 WHERE id IN (SELECT mailbox FROM " damaged ");" \
+	"INSERT INTO journal(mailbox, modseq, clear_flags, set_flags, clear_keywords, set_keywords, uids)" \
+	" SELECT id, modseq, 0, 0, 0, 0, x'01feffffff0f' FROM mailbox WHERE id IN (SELECT mailbox FROM " damaged ");"
+#define BAD_RECORDS "journal WHERE NOT record_is_good(uids)"
+#define BAD_PAGES "flags WHERE NOT page_is_good(page, octets)"
+#define COUNTER(name, table) COUNTER_OF(name, table, "id", table " ids")
+#define COUNTER_OF(name, table, column, text) \
+	{ "SELECT coalesce((SELECT max(" column ") FROM " table "), 0) > coalesce((SELECT value FROM meta WHERE name = '" name "'), 0)", \
+	  "the counter of " text " is behind", "set to the highest", \
+	  "INSERT OR REPLACE INTO meta(name, value) SELECT '" name "', max(" column ") FROM " table }
 
 static const struct fault {
 	const char *count;		/* SQL: how many */
@@ -28,6 +39,12 @@ static const struct fault {
 	const char *done;		/* what the repair did */
 	const char *repair;		/* SQL; NULL: there is none, and done is the advice */
 } faults[] = {
+	/* First: what is mended below takes the next mod-sequence. */
+	{ "SELECT count(*) FROM mailbox WHERE uidnext <= (SELECT max(uid) FROM message WHERE mailbox = mailbox.id)"
+	  " OR modseq < " HIGHEST_MODSEQ,
+	  "mailboxes whose next UID or mod-sequence is behind", "raised",
+	  "UPDATE mailbox SET uidnext = max(uidnext, 1 + coalesce((SELECT max(uid) FROM message WHERE mailbox = mailbox.id), 0)),"
+	  " modseq = max(modseq, " HIGHEST_MODSEQ ")" },
 	{ "SELECT count(*) FROM message WHERE " NO_CONTENT, "messages without a content", "expunged",
 	  "UPDATE mailbox SET modseq = modseq + 1 WHERE id IN (SELECT mailbox FROM message WHERE " NO_CONTENT ");"
 	  "INSERT OR REPLACE INTO expunged(mailbox, modseq, lo, hi) SELECT mailbox, (SELECT modseq FROM mailbox WHERE id ="
@@ -37,17 +54,10 @@ static const struct fault {
 	  "messages in mailboxes that are not there", "restore state.db from a backup", NULL },
 	{ "SELECT count(*) FROM message JOIN content ON content.id = message.content WHERE content.size <> message.size",
 	  "messages of another size than their content", "restore state.db from a backup", NULL },
-	{ "SELECT count(*) FROM mailbox WHERE uidnext <= (SELECT max(uid) FROM message WHERE mailbox = mailbox.id)"
-	  " OR modseq < (SELECT max(modseq) FROM message WHERE mailbox = mailbox.id)"
-	  " OR modseq < (SELECT max(modseq) FROM journal WHERE mailbox = mailbox.id)",
-	  "mailboxes whose next UID or mod-sequence is behind", "raised",
-	  "UPDATE mailbox SET uidnext = max(uidnext, 1 + coalesce((SELECT max(uid) FROM message WHERE mailbox = mailbox.id), 0)),"
-	  " modseq = max(modseq, coalesce((SELECT max(modseq) FROM message WHERE mailbox = mailbox.id), 0),"
-	  " coalesce((SELECT max(modseq) FROM journal WHERE mailbox = mailbox.id), 0))" },
-	{ "SELECT count(*) FROM journal WHERE NOT record_is_good(uids)", "records of flags that cannot be read", "dropped",
-	  "DELETE FROM journal WHERE NOT record_is_good(uids)" },
-	{ "SELECT count(*) FROM flags WHERE NOT page_is_good(page, octets)", "pages of flags that cannot be read", "dropped",
-	  "DELETE FROM flags WHERE NOT page_is_good(page, octets)" },
+	{ "SELECT count(*) FROM " BAD_RECORDS, "records of flags that cannot be read", "dropped",
+	  TELL_ALL(BAD_RECORDS) "DELETE FROM " BAD_RECORDS },
+	{ "SELECT count(*) FROM " BAD_PAGES, "pages of flags that cannot be read", "dropped",
+	  TELL_ALL(BAD_PAGES) "DELETE FROM " BAD_PAGES },
 	{ "SELECT count(*) FROM content WHERE " UNUSED, "contents that nothing refers to", "dropped",
 	  "DELETE FROM content WHERE " UNUSED },
 	{ "SELECT (SELECT count(*) FROM skeleton WHERE id NOT IN (SELECT id FROM content))"
@@ -56,6 +66,10 @@ static const struct fault {
 	  "DELETE FROM small WHERE content NOT IN (SELECT id FROM content)" },
 	COUNTER("id.content", "content"), COUNTER("id.message", "message"), COUNTER("id.mailbox", "mailbox"),
 	COUNTER("id.letter", "letter"), COUNTER("id.rcpt", "rcpt"), COUNTER("id.notice", "notice"),
+	COUNTER("id.event", "event"), COUNTER("id.posting", "posting"),
+	COUNTER_OF("uidvalidity", "mailbox", "uidvalidity", "UIDVALIDITY"),
+	{ "SELECT auto_vacuum <> 2 FROM pragma_auto_vacuum", "file that gives no space back: it was made with another auto_vacuum",
+	  "stop p2pmta and run sqlite3 state.db 'PRAGMA auto_vacuum = 2; VACUUM'", NULL },
 };
 
 struct check {
@@ -162,6 +176,8 @@ static bool check_faults(const struct check *c)
 	return true;
 }
 
+#define HAS_FILE "FROM content WHERE place <> 0 AND id NOT IN (SELECT content FROM small)"
+
 static const char *path_of(const struct check *c, sqlite3_stmt *q)
 {
 	static const char *const places[] = { [PLACE_SPOOL] = "spool", [PLACE_INBOX] = "inbox", [PLACE_OUTBOX] = "outbox" };
@@ -169,28 +185,79 @@ static const char *path_of(const struct check *c, sqlite3_stmt *q)
 	uint8_t digest[32];
 
 	if (place < PLACE_SPOOL || place > PLACE_OUTBOX)
-		return NULL;
+		return "a message file of no place";
 	col_raw(q, 0, digest, sizeof(digest));
 	return files_fanout(c->ctx, mem_printf(c->ctx, "%s/%s", c->dir, places[place]), digest);
 }
 
+/* The file as its row says: digest, size, place. */
+static bool is_there(const char *path, sqlite3_stmt *q)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size == col_int(q, 1);
+}
+
+/*
+ * A daemon that runs may have taken row and file away, or have moved them,
+ * since the row was read: a file is missing when a row that is read after that
+ * was seen still names it. NULL: it is not, or is no longer wanted.
+ */
+static const char *missing_file(const struct check *c, sqlite3_stmt *q, int64_t id)
+{
+	const char *path = NULL, *before = NULL;
+	bool missing = false;
+
+	sqlite3_bind_int64(q, 1, id);
+	do {
+		before = path;
+		path = sqlite3_step(q) == SQLITE_ROW ? path_of(c, q) : NULL;
+		missing = path && !is_there(path, q);
+		sqlite3_reset(q);
+	} while (missing && (!before || strcmp(before, path) != 0));
+	return missing ? path : NULL;
+}
+
+/* Ids of contents whose files were not there. */
+static int64_t *suspects(const struct check *c, size_t *n_out)
+{
+	sqlite3_stmt *q = NULL;
+	size_t n = 0, size = 16;
+	int64_t *ids = mem_array(c->ctx, int64_t, size);
+
+	*n_out = 0;
+	if (sqlite3_prepare_v2(c->db, "SELECT digest, size, place, id " HAS_FILE, -1, &q, NULL) != SQLITE_OK)
+		return NULL;
+	int rc;
+	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+		const char *path = path_of(c, q);
+
+		if (is_there(path, q))
+			continue;
+		if (n == size)
+			ids = mem_resize(c->ctx, ids, int64_t, size *= 2);
+		ids[n++] = col_int(q, 3);
+	}
+	sqlite3_finalize(q);
+	*n_out = n;
+	return rc == SQLITE_DONE ? ids : NULL;
+}
+
+/* Outside of a transaction: each file is asked for as the rows are then. */
 static bool check_files(const struct check *c)
 {
 	sqlite3_stmt *q = NULL;
-	size_t n = 0;
+	size_t n_ids, n = 0;
+	int64_t *ids = suspects(c, &n_ids);
 
-	if (sqlite3_prepare_v2(c->db, "SELECT digest, size, place FROM content WHERE place <> 0 AND id NOT IN (SELECT content FROM small)",
-	        -1, &q, NULL) != SQLITE_OK)
+	if (!ids || sqlite3_prepare_v2(c->db, "SELECT digest, size, place " HAS_FILE " AND id = ?", -1, &q, NULL) != SQLITE_OK)
 		return failed(c, "check");
-	while (sqlite3_step(q) == SQLITE_ROW) {
-		const char *path = path_of(c, q);
-		struct stat st;
+	for (size_t i = 0; i < n_ids; i++) {
+		const char *path = missing_file(c, q, ids[i]);
 
-		if (path && stat(path, &st) == 0 && st.st_size == col_int(q, 1))
-			continue;
-		if (++n <= MAX_TOLD)
+		if (path && ++n <= MAX_TOLD)
 			tell(c, false, "restore it from a backup; until then its body cannot be read",
-			    mem_printf(c->ctx, "%s is missing, or not as long as it was", path ? path : "a message file of no place"));
+			    mem_printf(c->ctx, "%s is missing, or not as long as it was", path));
 	}
 	sqlite3_finalize(q);
 	if (n > MAX_TOLD)
@@ -218,6 +285,11 @@ static bool open_db(struct check *c)
 	return false;
 }
 
+static bool end(const struct check *c)
+{
+	return sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK || failed(c, c->repair ? "repair" : "read");
+}
+
 enum outcome store_check(const char *dir, bool repair, void (*found)(void *arg, const struct store_fault *), void *arg,
     struct err *e)
 {
@@ -227,11 +299,7 @@ enum outcome store_check(const char *dir, bool repair, void (*found)(void *arg, 
 
 	if (res != OK)
 		goto out;
-	res = open_db(&c) && check_integrity(&c) && check_faults(&c) && check_files(&c) ? OK : RETRY;
-	if (res == OK && repair && sqlite3_exec(c.db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-		failed(&c, "repair");
-		res = RETRY;
-	}
+	res = open_db(&c) && check_integrity(&c) && check_faults(&c) && end(&c) && check_files(&c) ? OK : RETRY;
 out:
 	sqlite3_close(c.db);
 	if (lock_fd >= 0)
