@@ -14,9 +14,14 @@ enum {
 
 #define PAGES_A_TURN "128"
 
-static bool has_too_many(struct store *s)
+static int64_t n_unused(struct store *s)
 {
-	int64_t unused = db_plain_int(s, "PRAGMA freelist_count", 0), all = db_plain_int(s, "PRAGMA page_count", 0);
+	return db_plain_int(s, "PRAGMA freelist_count", 0);
+}
+
+static bool is_too_many(struct store *s, int64_t unused)
+{
+	int64_t all = db_plain_int(s, "PRAGMA page_count", 0);
 
 	return unused > KEEP_PAGES && unused > all / KEEP_SHARE;
 }
@@ -33,11 +38,16 @@ bool space_waits(const struct store *s)
 
 void space_step(struct store *s)
 {
+	int64_t unused = n_unused(s);
+
 	s->n_freed = 0;
-	s->giving_back = has_too_many(s);
+	s->giving_back = is_too_many(s, unused);
 	/* Not worth more than a word: the next expunge tries again. */
 	if (s->giving_back && db_plain(s, "PRAGMA incremental_vacuum(" PAGES_A_TURN ")") != SQLITE_OK) {
 		log_debug("store: no page is given back: %s", sqlite3_errmsg(s->db));
 		s->giving_back = false;
 	}
+	/* A file of another auto_vacuum keeps its pages; doctor tells. */
+	if (s->giving_back && n_unused(s) >= unused)
+		s->giving_back = false;
 }
