@@ -218,6 +218,7 @@ static const struct {
 	{ "one digit", "1-Jan-1970 00:00:01 +0000", 1 },
 	{ "month in any case", "01-JAN-1970 00:00:01 +0000", 1 },
 	{ "leap day", "29-Feb-2024 00:00:00 +0000", 1709164800 },
+	{ "the last that is kept", "31-Dec-9999 23:59:59 +0000", MESSAGE_MS_MAX / 1000 },
 	{ "no leap day", "29-Feb-2023 00:00:00 +0000", -1 },
 	{ "no month", "01-Foo-1970 00:00:01 +0000", -1 },
 	{ "no zone", "01-Jan-1970 00:00:01", -1 },

@@ -33,6 +33,25 @@ START_TEST(special_use_survives)
 }
 END_TEST
 
+START_TEST(times_far_away)
+{
+	struct mailbox *box = store_mailbox_find(st, "INBOX");
+	struct content c = unit_content(PLACE_INBOX, "hello");
+	static const struct { int64_t ms, want; } cases[] = {
+		{ INT64_C(253402300799000), MESSAGE_MS_MAX }, { INT64_MAX, MESSAGE_MS_MAX }, { INT64_MIN, -MESSAGE_MS_MAX },
+		{ MESSAGE_MS_MAX, MESSAGE_MS_MAX }, { -1, -1 },
+	};
+
+	for (int i = 0; i < N_ROWS(cases); i++)
+		ck_assert_int_eq(store_message_add(st, box, c.id, 0, 0, cases[i].ms)->internal_ms, cases[i].want);
+	store_turn(st);
+	unit_reopen();
+	box = store_mailbox_find(st, "INBOX");
+	for (int i = 0; i < N_ROWS(cases); i++)
+		ck_assert_int_eq(box->messages[i].internal_ms, cases[i].want);
+}
+END_TEST
+
 START_TEST(messages_survive)
 {
 	struct mailbox *box = store_mailbox_find(st, "INBOX");
@@ -488,6 +507,7 @@ END_TEST
 STORE_SUITE("store_mailbox") {
 	UNIT(standard_mailboxes);
 	UNIT(special_use_survives);
+	UNIT(times_far_away);
 	UNIT(messages_survive);
 	UNIT_LOOP(names, name_cases);
 	UNIT(name_length_and_depth);

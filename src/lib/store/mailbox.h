@@ -23,9 +23,16 @@ struct __attribute__((packed)) message {
 	uint64_t content : 40;
 	uint64_t size : 40;		/* RFC822.SIZE */
 	uint64_t modseq : 48;
-	int64_t internal_ms : 48;	/* INTERNALDATE */
+	int64_t internal_ms : 48;	/* INTERNALDATE, up to MESSAGE_MS_MAX */
 	uint32_t flags : 8;
 };
+
+#define MESSAGE_MS_MAX INT64_C(140737488355000)	/* the last second that fits, in the year 6429 */
+
+static inline int64_t message_ms(int64_t ms)
+{
+	return ms > MESSAGE_MS_MAX ? MESSAGE_MS_MAX : ms < -MESSAGE_MS_MAX ? -MESSAGE_MS_MAX : ms;
+}
 
 struct mailbox {
 	uint64_t id;			/* never reused */
@@ -61,7 +68,7 @@ const char **store_subscription_all(struct store *, const void *ctx, size_t *n_o
 /* Give such a one up; false when there is none. */
 bool store_subscription_drop(struct store *, const char *name);
 
-/* Add a message: takes a reference on content; uid, id, modseq are set. size is content's. */
+/* Add a message: takes a reference on content; uid, id, modseq are set. size is content's; a time too far away becomes the last one. */
 const struct message *store_message_add(struct store *, struct mailbox *, uint64_t content, uint32_t flags,
     uint64_t keywords, int64_t internal_ms);
 /* Binary search; NULL when there is none. */

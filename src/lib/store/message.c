@@ -80,7 +80,7 @@ static void read_messages(struct store *s, struct box *box)
 	while (db_next(s, q)) {
 		struct message m = {
 			.id = (uint64_t)col_int(q, 0), .content = (uint64_t)col_int(q, 1), .size = (uint64_t)col_int(q, 2),
-			.keywords = (uint64_t)col_int(q, 3), .modseq = (uint64_t)col_int(q, 4), .internal_ms = col_int(q, 5),
+			.keywords = (uint64_t)col_int(q, 3), .modseq = (uint64_t)col_int(q, 4), .internal_ms = message_ms(col_int(q, 5)),
 			.uid = (uint32_t)col_int(q, 6), .flags = (uint32_t)col_int(q, 7),
 		};
 		push(box, &m);
@@ -172,6 +172,7 @@ const struct message *store_message_add(struct store *s, struct mailbox *pub, ui
 {
 	struct box *box = box_of(pub);
 
+	internal_ms = message_ms(internal_ms);
 	/* Without its rows the array would begin with this one; the caller hears that it was undone. */
 	if (!message_load(s, box))
 		db_poison(s, "mailbox %llu cannot be read", (unsigned long long)pub->id);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/store/mailbox.h"
 #include "way/imap/date.h"
 
 static const char months[12][4] = {
@@ -129,7 +130,7 @@ int imap_date_parse_time(const char *p, int64_t *ms_out)
 		return -1;
 	int64_t shift = zone / 100 * 3600 + zone % 100 * 60;
 
-	*ms_out = (day * 86400 + h * 3600 + m * 60 + s - (sign == '-' ? -shift : shift)) * 1000;
+	*ms_out = message_ms((day * 86400 + h * 3600 + m * 60 + s - (sign == '-' ? -shift : shift)) * 1000);
 	return 1;
 }
 
