@@ -18,14 +18,19 @@
  *	wait PULLS FORGOTTEN	answers when there were so many
  *	expunge MAILBOX UID	as by somebody else
  *	keyword MAILBOX UID NAME	set by somebody else
+ *	refuse on|off		rows of messages, as on a full disk
+ *	files			"no" when a file in inbox/ has no row
  *	quit
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <sqlite3.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/files.h"
@@ -52,6 +57,7 @@ struct host {
 	struct loop *loop;
 	struct pool *pool;
 	struct store *store;
+	const char *dir;
 	struct imap *imap;
 	struct remote remotes[MAX_REMOTE];
 	size_t n_remotes;
@@ -247,6 +253,51 @@ static const char *change(struct host *h, char **word)
 	return NULL;
 }
 
+/* The number that a statement over state.db gives; -1: none. */
+static int64_t run_sql(struct host *h, const char *sql)
+{
+	char path[4096];
+	sqlite3 *db;
+	sqlite3_stmt *q = NULL;
+	int64_t n = -1;
+
+	snprintf(path, sizeof(path), "%s/state.db", h->dir);
+	if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_prepare_v2(db, sql, -1, &q, NULL) != SQLITE_OK)
+		fprintf(stderr, "imap_host: %s: %s\n", sql, sqlite3_errmsg(db));
+	else if (sqlite3_step(q) == SQLITE_ROW)
+		n = sqlite3_column_int64(q, 0);
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+	return n;
+}
+
+static void refuse(struct host *h, bool on)
+{
+	run_sql(h, on ? "CREATE TRIGGER refuse BEFORE INSERT ON message BEGIN SELECT raise(ABORT, 'no room'); END" :
+	    "DROP TRIGGER refuse");
+}
+
+static const char *check_files(struct host *h)
+{
+	char sql[256], pattern[4096];
+	const char *error = NULL;
+	glob_t found;
+
+	while (store_waits(h->store))
+		store_turn(h->store);
+	snprintf(pattern, sizeof(pattern), "%s/inbox/*/*", h->dir);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return NULL;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		snprintf(sql, sizeof(sql), "SELECT count(*) FROM content WHERE place = %d AND lower(hex(digest)) = '%s'", PLACE_INBOX,
+		    strrchr(found.gl_pathv[i], '/') + 1);
+		if (run_sql(h, sql) < 1)
+			error = "a file has no row";
+	}
+	globfree(&found);
+	return error;
+}
+
 static void command(struct host *h, char *line)
 {
 	char *word[5] = { NULL }, *save = NULL;
@@ -279,6 +330,10 @@ static void command(struct host *h, char *line)
 		h->wait_forgotten = (unsigned)atoi(word[2]);
 		answer_wait(h);
 		return;
+	} else if (strcmp(word[0], "refuse") == 0 && word[1]) {
+		refuse(h, strcmp(word[1], "on") == 0);
+	} else if (strcmp(word[0], "files") == 0) {
+		error = check_files(h);
 	} else if (strcmp(word[0], "quit") == 0) {
 		loop_stop(h->loop);
 	} else {
@@ -354,6 +409,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
+	h.dir = argv[1];
 	log_open("stderr", getenv("IMAP_HOST_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
 	if (getenv("IMAP_HOST_DEBUG"))
 		trace_set(TRACE_IMAP);

@@ -173,6 +173,8 @@ static void file(struct courier *c, struct notice *n, const struct structure *s,
 		.keywords = { trust_keyword(c, n, n->from) },
 	};
 
+	if (place != PLACE_NONE)
+		store_place_new(c->parts.store, place, n->digest);
 	deliver_file(c->parts.deliver, store_mailbox_standard(c->parts.store, BOX_INBOX), &item, &n->content);
 }
 
@@ -388,6 +390,7 @@ static void keep_body(struct courier *c, struct notice *n)
 	uint64_t remote = store_keyword(c->parts.store, "$Remote") | store_keyword(c->parts.store, "$Expired");
 
 	n->done = false;
+	store_place_new(c->parts.store, PLACE_INBOX, n->digest);
 	store_content_set_place(c->parts.store, n->content, PLACE_INBOX);
 	store_content_set_keywords(c->parts.store, n->content, 0, remote);
 	notice_move(c, n, NOTICE_HERE, "");

@@ -79,10 +79,12 @@ static void own_done(void *arg)
 		.internal_ms = clock_now_ms(),
 	};
 
-	if (m->res == OK)
+	if (m->res == OK) {
+		store_place_new(d->store, PLACE_INBOX, m->digest);
 		deliver_file(d, store_mailbox_standard(d->store, BOX_INBOX), &item, &content);
-	else
+	} else {
 		log_err("notice to the user not filed: %s", m->err.text);
+	}
 	m->done(m->arg, m->id, m->res == OK);
 	talloc_free(m);
 }

@@ -364,6 +364,7 @@ static void add(struct imap_session *s, struct job *j)
 	for (size_t i = 0; i < j->n; i++) {
 		struct item *item = &j->items[i];
 
+		store_place_new(st, PLACE_INBOX, item->content.digest);
 		store_content_add(st, &item->content);
 		uids[i] = store_message_add(st, box, item->content.id, item->flags.flags, item->flags.keywords, item->internal_ms)->uid;
 	}
