@@ -175,11 +175,9 @@ static int serve_one(struct pgp *p, const void *ctx)
 
 static struct pgp *clerk_pgp(const char *home)
 {
-	struct pgp *p = mem_zero(NULL, struct pgp);
-
 	gpgme_check_version(NULL);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_mutex_init(&p->ring_lock, NULL);
+	struct pgp *p = home_blank();
+
 	p->home = mem_strdup(p, home);
 	p->ring_home = mem_printf(p, "%s/ring", home);
 #ifndef SANITIZED
@@ -222,6 +220,7 @@ bool clerk_serve(void)
 		more = serve_one(p, ctx);
 		talloc_free(ctx);
 	} while (more == 0);
+	talloc_free(p);		/* with the contexts in its stock */
 	return true;
 }
 

@@ -185,6 +185,16 @@ static int on_free(struct pgp *p)
 	return 0;
 }
 
+struct pgp *home_blank(void)
+{
+	struct pgp *p = mem_zero(NULL, struct pgp);
+
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->ring_lock, NULL);
+	talloc_set_destructor(p, on_free);
+	return p;
+}
+
 struct pgp *pgp_new(const char *home, const char *fpr, struct err *e)
 {
 	if (!gpgme_check_version("1.18.0")) {
@@ -199,10 +209,7 @@ struct pgp *pgp_new(const char *home, const char *fpr, struct err *e)
 	if (files_mkdir(home, e) != OK)
 		return NULL;
 
-	struct pgp *p = mem_zero(NULL, struct pgp);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_mutex_init(&p->ring_lock, NULL);
-	talloc_set_destructor(p, on_free);
+	struct pgp *p = home_blank();
 	p->home = realpath(home, NULL);
 	if (!p->home) {
 		err_sys(e, "%s", home);

@@ -108,6 +108,9 @@ enum outcome ring_open(struct ring *, struct pgp *, struct err *);
 enum outcome ring_keep(struct ring *, struct err *);
 void ring_close(struct ring *);
 
+/* A home without a place yet; talloc_free() gives back its stock, too. */
+struct pgp *home_blank(void);
+
 /* The home an engine works in. */
 const char *home_of(const struct pgp *, enum engine);
 /* What an engine starts: its wrapper in the home, or gpg itself. Below ctx. */
