@@ -13,34 +13,82 @@
 #include "lib/mail/addr.h"
 #include "lib/store/contact.h"
 
-/* An answer that waits for the disk; its own talloc context. */
+/*
+ * An answer that waits for the disk, and that of a cancel then for fellow members to know of it, but not for long.
+ * Its own talloc context: the store calls back even after we have stopped.
+ */
+enum { CONFIRM_MS = 3000 };
 struct later {
-	struct commands *commands;
+	LIST_ENTRY(later) link;
+	struct commands *commands;	/* NULL: stopped, nobody is there to be answered */
 	uint64_t request;
 	json_t *result;
+	uint64_t letter;		/* of a cancel, as are the addresses */
+	json_t *addresses;
+	bool confirming;		/* the replicas hold it, not the store */
 };
 
-static void on_later_durable(void *arg, bool durable)
-{
-	struct later *l = arg;
-
-	if (durable) {
-		control_answer(l->commands->control, l->request, l->result);
-	} else {
-		json_decref(l->result);
-		control_refuse(l->commands->control, l->request, CONTROL_REFUSED, "it could not be written to disk");
-	}
-	talloc_free(l);
-}
-
-void answer_when_durable(struct commands *c, uint64_t request, json_t *result)
+static struct later *later_new(struct commands *c, uint64_t request, json_t *result)
 {
 	struct later *l = talloc_zero(NULL, struct later);
 
 	l->commands = c;
 	l->request = request;
 	l->result = result;
-	store_when_durable(c->parts.store, on_later_durable, l);
+	LIST_INSERT_HEAD(&c->laters, l, link);
+	return l;
+}
+
+static void later_free(struct later *l)
+{
+	if (l->commands != NULL)
+		LIST_REMOVE(l, link);
+	json_decref(l->result);
+	json_decref(l->addresses);
+	talloc_free(l);
+}
+
+static void later_answer(struct later *l)
+{
+	control_answer(l->commands->control, l->request, json_incref(l->result));
+	later_free(l);
+}
+
+/* The store calls back once more; the replicas drop who waits. */
+static void laters_stop(struct commands *c)
+{
+	struct later *l;
+
+	while ((l = LIST_FIRST(&c->laters)) != NULL) {
+		if (l->confirming) {
+			later_free(l);
+		} else {
+			LIST_REMOVE(l, link);
+			l->commands = NULL;
+		}
+	}
+}
+
+/* Is there anything left to say? */
+static bool later_goes_on(struct later *l, bool durable)
+{
+	if (l->commands != NULL && durable)
+		return true;
+	if (l->commands != NULL)
+		control_refuse(l->commands->control, l->request, CONTROL_REFUSED, "it could not be written to disk");
+	later_free(l);
+	return false;
+}
+
+static void on_later_durable(void *arg, bool durable)
+{
+	if (later_goes_on(arg, durable))
+		later_answer(arg);
+}
+
+void answer_when_durable(struct commands *c, uint64_t request, json_t *result)
+{
+	store_when_durable(c->parts.store, on_later_durable, later_new(c, request, result));
 }
 
 static void run_status(void *arg, uint64_t request, const json_t *args)
@@ -92,14 +140,6 @@ static json_t *print_cancelled(const struct cancelled *all, size_t n)
 	return list;
 }
 
-/* A cancel whose answer waits for fellow members to know of it, but not for long. */
-enum { CONFIRM_MS = 3000 };
-struct cancelling {
-	struct commands *commands;
-	uint64_t request, letter;
-	json_t *addresses, *result;
-};
-
 static struct cancelled *cancel(struct commands *c, const void *ctx, uint64_t letter, const json_t *addresses, size_t *n_out)
 {
 	size_t n = json_array_size(addresses);
@@ -113,7 +153,7 @@ static struct cancelled *cancel(struct commands *c, const void *ctx, uint64_t le
 /* What was in time for us may not have been for a member. */
 static void on_confirmed(void *arg)
 {
-	struct cancelling *w = arg;
+	struct later *w = arg;
 	void *ctx = talloc_new(NULL);
 	size_t n;
 	struct cancelled *now = cancel(w->commands, ctx, w->letter, w->addresses, &n);
@@ -123,41 +163,32 @@ static void on_confirmed(void *arg)
 		if (now[i].state != CANCEL_IN_TIME)
 			json_array_set(w->result, i, json_array_get(fresh, i));
 	json_decref(fresh);
-	json_decref(w->addresses);
-	control_answer(w->commands->control, w->request, w->result);
-	talloc_free(w);
+	later_answer(w);
 	talloc_free(ctx);
 }
 
 static void on_cancelled_durable(void *arg, bool durable)
 {
-	struct cancelling *w = arg;
+	struct later *w = arg;
+
+	if (!later_goes_on(w, durable))
+		return;
 	struct commands *c = w->commands;
 	struct letter *l = store_letter_find(c->parts.store, w, w->letter);
 
-	if (durable && l != NULL && l->sealed) {
+	w->confirming = l != NULL && l->sealed;
+	if (w->confirming)
 		replicas_when_confirmed(c->parts.replicas, l->hash, CONFIRM_MS, on_confirmed, w);
-		return;
-	}
-	if (durable)
-		control_answer(c->control, w->request, w->result);
 	else
-		control_refuse(c->control, w->request, CONTROL_REFUSED, "it could not be written to disk");
-	json_decref(w->addresses);
-	if (!durable)
-		json_decref(w->result);
-	talloc_free(w);
+		later_answer(w);
 }
 
 static void answer_cancelled(struct commands *c, uint64_t request, const json_t *args, json_t *result)
 {
-	struct cancelling *w = talloc_zero(NULL, struct cancelling);
+	struct later *w = later_new(c, request, result);
 
-	w->commands = c;
-	w->request = request;
 	w->letter = (uint64_t)json_integer_value(json_object_get(args, "id"));
 	w->addresses = json_deep_copy(json_object_get(args, "addresses"));
-	w->result = result;
 	store_when_durable(c->parts.store, on_cancelled_durable, w);
 }
 
@@ -359,6 +390,7 @@ void commands_stop(struct commands **cp)
 	if (c == NULL)
 		return;
 	group_joins_stop(c);
+	laters_stop(c);
 	control_stop(&c->control);
 	talloc_free(c);
 }

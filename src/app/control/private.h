@@ -6,12 +6,14 @@
 #include "app/control/commands.h"
 
 struct join_wait;
+struct later;
 
 struct commands {
 	struct commands_parts parts;
 	struct control *control;
 	int64_t started_ms;
 	LIST_HEAD(, join_wait) joins;	/* groups.c: who waits to be let in */
+	LIST_HEAD(, later) laters;	/* commands.c: answers that wait */
 };
 
 /* The answer, once what was written so far is on disk; takes result. */
