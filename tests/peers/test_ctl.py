@@ -47,6 +47,7 @@ class Ctl(Scene):
         return agent, {name: (s.st_ino, s.st_uid, s.st_mode, s.st_mtime_ns, s.st_ctime_ns) for name, s in stats.items()}
 
     def test_doctor_only_looks(self):
+        until(lambda: self.keys_as_they_are()[0], "an agent")     # the first who signs starts it
         before = self.keys_as_they_are()
         self.assertRegex(before[0], r"\AD \d+\nOK")
         self.alice.ctl("doctor")
