@@ -4,7 +4,8 @@
  * Does state.db agree with itself and with the message files? Looking takes a
  * connection of its own that only reads, so that a daemon may run; repairing
  * takes the state folder's lock. No repair changes a UID or UIDVALIDITY; where
- * flags were lost, all messages of the mailbox count as changed. Any thread, blocks for as long as it takes to read everything.
+ * flags were lost, all messages of the mailbox count as changed. Any thread,
+ * blocks for as long as it takes to read everything.
  */
 #include <stdbool.h>
 
