@@ -8,33 +8,58 @@
 #include "lib/base/mem.h"
 #include "way/imap/view.h"
 
-static void append(struct imap_view *v, uint32_t **array, size_t *n, size_t *size, uint32_t uid)
+/* Room for n more. */
+static void reserve(struct imap_view *v, uint32_t **array, size_t used, size_t *size, size_t n)
 {
-	if (*n == *size) {
-		*size = *size ? *size * 2 : 16;
-		*array = mem_resize(v, *array, uint32_t, *size);
+	if (n <= *size - used)
+		return;
+	if (*size < 16)
+		*size = 16;
+	while (*size - used < n)
+		*size *= 2;
+	*array = mem_resize(v, *array, uint32_t, *size);
+}
+
+/* A loop with nothing in it: at SELECT it runs over the whole mailbox. */
+static void add_uids(struct imap_view *v, const struct message *from, size_t n)
+{
+	reserve(v, &v->uids, v->n, &v->size, n);
+	uint32_t *to = v->uids + v->n;
+
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i].uid;
+	v->n += n;
+}
+
+static void add_recent(struct imap_view *v, const struct message *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!(from[i].flags & FLAG_RECENT))
+			continue;
+		reserve(v, &v->recent, v->n_recent, &v->recent_size, 1);
+		v->recent[v->n_recent++] = from[i].uid;
 	}
-	(*array)[(*n)++] = uid;
 }
 
 size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box)
 {
 	uint32_t last = v->n > 0 ? v->uids[v->n - 1] : 0;
-	size_t before = v->n, i = last < UINT32_MAX ? store_message_index(box, last + 1) : box->n_messages;
-	bool recent = box->n_recent > 0;
+	size_t first = last < UINT32_MAX ? store_message_index(box, last + 1) : box->n_messages;
+	size_t n = box->n_messages - first;
 
-	for (; i < box->n_messages; i++) {
-		append(v, &v->uids, &v->n, &v->size, box->messages[i].uid);
-		if (recent && !v->no_recent && box->messages[i].flags & FLAG_RECENT)
-			append(v, &v->recent, &v->n_recent, &v->recent_size, box->messages[i].uid);
+	if (n > 0)
+		add_uids(v, &box->messages[first], n);
+	if (box->n_recent > 0) {
+		if (n > 0 && !v->no_recent)
+			add_recent(v, &box->messages[first], n);
+		if (!v->read_only)
+			store_message_clear_recent(st, box);
 	}
-	if (recent && !v->read_only)
-		store_message_clear_recent(st, box);
 	v->has_added = false;
 	/* What is new is told by EXISTS, not by its flags. */
 	if (!v->has_changed)
 		v->modseq = box->modseq;
-	return v->n - before;
+	return n;
 }
 
 void imap_view_forget_recent(struct imap_view *v)
