@@ -1,5 +1,8 @@
 """What makes a body move, and what does not."""
+import contextlib
+import os
 import re
+import sqlite3
 import threading
 
 from peers import fetch_body, until
@@ -81,6 +84,29 @@ class Opening(Scene):
             t.join()
         self.assertEqual(got, self.sent * 3)
         self.assertEqual(len(self.wire.pulls()), 1)
+
+    def run_sql(self, sql):
+        with contextlib.closing(sqlite3.connect(os.path.join(self.bob.state, "state.db"), timeout=20)) as db:
+            return db.execute(sql).fetchall()
+
+    def has_only_files_with_rows(self):
+        rows = {d.hex() for (d,) in self.run_sql("SELECT digest FROM content WHERE place = 2")}
+        return all(f in rows for _, _, files in os.walk(os.path.join(self.bob.state, "inbox")) for f in files)
+
+    def test_body_that_is_not_committed(self):
+        """As on a full disk: its file goes at once, and it is pulled again."""
+        self.bob.complaints = re.compile(rb"is undone")
+        [uid] = self.unpulled()
+        self.run_sql("CREATE TRIGGER refuse BEFORE UPDATE OF place ON content BEGIN SELECT raise(ABORT, 'no room'); END")
+        s = RawImap(self.bob)
+        s.send("UID FETCH %d (BODY[])" % uid)
+        until(lambda: b"is undone" in self.bob.log(), "the body is refused")
+        until(self.has_only_files_with_rows, "its file goes", 20)
+        self.run_sql("DROP TRIGGER refuse")
+        s.socket.close()
+        self.assertEqual(self.bob.wait_body(uid), self.sent[0])
+        self.alice.wait_empty()
+        self.assertTrue(self.has_only_files_with_rows())
 
     def test_client_leaves_while_it_waits(self):
         [uid] = self.unpulled()
