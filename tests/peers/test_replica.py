@@ -1,8 +1,9 @@
 """Groups of three on loopback: what is in one outbox is held by the others, and arrives without the sender."""
+import concurrent.futures
 import os
 import time
 
-from peers import ImapNo, until
+from peers import CtlError, ImapNo, until
 from scene import Scene, letter
 
 
@@ -178,6 +179,18 @@ class Cancel(Group):
         until(lambda: not self.bob.replica_files(), "bob forgets it")
         self.dave.start()
         until(lambda: len(self.up(self.bob)) == 1 and len(self.dave.uids()) < 2, "the entry goes", 60)
+
+    def test_sender_stops_meanwhile(self):
+        """The answer to a cancel waits for bob, who is off; alice stops before it comes."""
+        self.send_to_absent_dave()
+        self.bob.kill()
+        [queued] = self.alice.queue()
+        with concurrent.futures.ThreadPoolExecutor(1) as others:
+            asked = others.submit(self.alice.ctl, "cancel", queued["id"])
+            until(lambda: not self.carol.replica_files(), "carol forgets it")
+            self.alice.stop()
+            # On a slow machine its three seconds may have been over before.
+            self.assertTrue(isinstance(asked.exception(), CtlError) or asked.result()[0]["state"] == "unknown")
 
     def test_cancel_is_in_time(self):
         self.send_to_absent_dave()
