@@ -59,7 +59,7 @@ struct sibling {
 static struct {
 	atomic_int n;
 	_Atomic int64_t since_ms, ms;
-	pthread_t loop;		/* its own would be its own doing */
+	_Atomic pthread_t loop;	/* its own would be its own doing */
 } forks;
 
 struct watchdog {
@@ -91,7 +91,7 @@ static struct spent spent_get(int fd)
 
 static void on_fork(void)
 {
-	if (pthread_equal(pthread_self(), forks.loop))
+	if (pthread_equal(pthread_self(), atomic_load(&forks.loop)))
 		return;
 	/* Before it counts. Who ends just now may make it count twice: judge() bounds that. */
 	if (atomic_load(&forks.n) == 0)
@@ -103,7 +103,7 @@ static void on_forked(void)
 {
 	int64_t since = atomic_load(&forks.since_ms);
 
-	if (!pthread_equal(pthread_self(), forks.loop) && atomic_fetch_sub(&forks.n, 1) == 1)
+	if (!pthread_equal(pthread_self(), atomic_load(&forks.loop)) && atomic_fetch_sub(&forks.n, 1) == 1)
 		atomic_fetch_add(&forks.ms, clock_mono_ms() - since);
 }
 
@@ -228,7 +228,7 @@ void watchdog_set_loud(struct watchdog *dog)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	forks.loop = pthread_self();
+	atomic_store(&forks.loop, pthread_self());
 	pthread_once(&once, watch_forks);
 	dog->is_loud = true;
 }
