@@ -16,7 +16,7 @@
 #include "lib/mail/value.h"
 #include "way/group/state.h"
 
-enum { LOOK_MS = 10000, LOOK_EVERY_MS = 600 * 1000, WAIT_FIRST_MS = 1000, WAIT_MAX_MS = 60000 };
+enum { LOOK_MS = 10000, LOOK_EVERY_MS = 600 * 1000, MISSED_MS = 2000, WAIT_FIRST_MS = 1000, WAIT_MAX_MS = 60000 };
 
 static void judge_next(struct entry *e);
 
@@ -38,7 +38,14 @@ static void settle(struct entry *e)
 {
 	if (!is_asking(e))
 		judge_next(e);
-	if (find_is_busy(e) || !e->looking)
+	if (find_is_busy(e))
+		return;
+	/* Somebody floods the key: what found no place is looked for behind what was judged. */
+	if (e->missed && e->ours && e->look_at_ms > clock_mono_ms() + MISSED_MS) {
+		e->look_at_ms = clock_mono_ms() + MISSED_MS;
+		groups_soon(e->groups);
+	}
+	if (!e->looking)
 		return;
 	e->looking = false;
 	e->looked_ms = clock_mono_ms();
@@ -64,6 +71,7 @@ static bool is_new(struct entry *e, struct bytes message)
 	digest_of(message, hash);
 	for (unsigned i = 0; i < n && !known; i++)
 		known = memcmp(e->judged[i], hash, sizeof(hash)) == 0;
+	e->missed |= !known && e->n_values == JUDGE_MAX;
 	if (known || e->n_values == JUDGE_MAX)
 		return false;
 	memcpy(e->judged[e->n_judged++ % JUDGED], hash, sizeof(hash));
@@ -208,14 +216,26 @@ void find_resolved(struct groups *g, const char *address)
 
 static void ask_next(struct asking *a);
 
+/* What a member himself says does not stand behind what anybody may put into the DHT. */
+static void make_room(struct entry *e)
+{
+	if (e->n_values < JUDGE_MAX)
+		return;
+	talloc_free((void *)(uintptr_t)e->values[--e->n_values].data);
+	e->n_judged -= e->n_judged > 0;		/* that one: it was not judged after all */
+	e->missed = true;
+}
+
 static void on_http_done(void *arg, const struct http_reply *reply)
 {
 	struct asking *a = arg;
 	struct entry *e = a->entry;
 
 	a->transfer = NULL;
-	if (reply->status == 200)
+	if (reply->status == 200) {
+		make_room(e);
 		find_hear(e, reply->body);
+	}
 	ask_next(a);
 	settle(e);
 }
@@ -254,7 +274,9 @@ void find_look(struct entry *e, const char *urls)
 		return;
 	e->looking = true;
 	e->waited = false;
-	e->n_judged = 0;
+	if (!e->missed)
+		e->n_judged = 0;
+	e->missed = false;
 	talloc_free(e->urls);
 	e->urls = talloc_strdup(e, urls);
 	e->next_url = e->urls;

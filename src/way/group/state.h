@@ -59,6 +59,7 @@ struct entry {
 	uint8_t judged[JUDGED][32];
 	unsigned n_judged;
 	bool judging, looking;
+	bool missed;			/* more came than are judged at a time */
 	char waits[JUDGE_MAX][LIMIT_ADDRESS + 1];	/* masters whose keys are looked for */
 	size_t n_waits;
 	struct bytes held[JUDGE_MAX];	/* lists that wait for them */
