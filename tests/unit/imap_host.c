@@ -19,6 +19,8 @@
  *	expunge MAILBOX UID	as by somebody else
  *	keyword MAILBOX UID NAME	set by somebody else
  *	refuse on|off		rows of messages, as on a full disk
+ *	commit on|off		what is written becomes durable, or is kept waiting
+ *	turns N			answers after so many turns of the loop
  *	files			"no" when a file in inbox/ has no row
  *	quit
  */
@@ -67,6 +69,9 @@ struct host {
 	unsigned pulls, forgotten;
 	bool is_waited_for;
 	unsigned wait_pulls, wait_forgotten;
+	bool keeps_back;		/* no commits */
+	unsigned turns;			/* to go, then the answer */
+	struct timer *next_turn;
 	char line[4096];
 	size_t len;
 };
@@ -330,6 +335,12 @@ static void command(struct host *h, char *line)
 		h->wait_forgotten = (unsigned)atoi(word[2]);
 		answer_wait(h);
 		return;
+	} else if (strcmp(word[0], "turns") == 0 && word[1]) {
+		h->turns = (unsigned)atoi(word[1]);
+		timer_set(h->next_turn, 0);
+		return;
+	} else if (strcmp(word[0], "commit") == 0 && word[1]) {
+		h->keeps_back = strcmp(word[1], "off") == 0;
 	} else if (strcmp(word[0], "refuse") == 0 && word[1]) {
 		refuse(h, strcmp(word[1], "on") == 0);
 	} else if (strcmp(word[0], "files") == 0) {
@@ -368,7 +379,21 @@ static void on_input(void *arg, int fd, unsigned events)
 
 static void on_turn(void *arg)
 {
-	store_turn(((struct host *)arg)->store);
+	struct host *h = (struct host *)arg;
+
+	if (!h->keeps_back)
+		store_turn(h->store);
+	if (h->turns > 0 && --h->turns == 0) {
+		printf("ok\n");
+		fflush(stdout);
+	} else if (h->turns > 0) {
+		timer_set(h->next_turn, 0);
+	}
+}
+
+static void on_next_turn(void *arg)
+{
+	(void)arg;
 }
 
 static void on_signal(void *arg)
@@ -426,6 +451,7 @@ int main(int argc, char **argv)
 	struct watch *input = watch_new(h.loop, 0, on_input, &h);
 
 	watch_set(input, WATCH_READ);
+	h.next_turn = timer_new(h.loop, on_next_turn, &h);
 	loop_on_turn(h.loop, on_turn, &h);
 	loop_on_signal(h.loop, SIGTERM, on_signal, &h);
 	printf("port %u\n", imap_port(h.imap));
@@ -434,6 +460,7 @@ int main(int argc, char **argv)
 	if (getenv("IMAP_HOST_DEBUG"))
 		fprintf(stderr, "longest turn %lld ms\n", (long long)loop_take_longest_ms(h.loop));
 	watch_free(&input);
+	timer_free(&h.next_turn);
 	imap_stop(&h.imap);
 	pool_free(&h.pool);
 	store_close(&h.store);

@@ -7,6 +7,7 @@
  *	C1 text		sends text and a line end
  *	S1 pattern	the next line is this; '%' stands for anything
  *	D1 tag pattern	all lines to the tagged answer, which is "tag pattern"; with "*" for the tag to a line that is so
+ *	N1		nothing is there for session 1 now
  *	E1		the server ends the connection
  *	X1		the client does
  *	H command	for the host; MSG and BIG are files
@@ -16,6 +17,7 @@
  * They stand in imap_scenes.h and, by capability, in tests/scenes/imap-*.scene.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -159,6 +161,18 @@ static void drain(unsigned i, const char *pattern)
 	ck_assert_msg(matches(pattern, line), "scene '%s': '%s' instead of '%s'", t.scene, line, pattern);
 }
 
+static void expect_nothing(unsigned i)
+{
+	static char line[LINE];
+	int fd = fileno(t.session[i]), flags = fcntl(fd, F_GETFL);
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	ck_assert_msg(read_line(i, line) == NULL, "scene '%s': '%s' too early", t.scene, line);
+	ck_assert_msg(errno == EAGAIN, "scene '%s': %s", t.scene, strerror(errno));
+	fcntl(fd, F_SETFL, flags);
+	clearerr(t.session[i]);
+}
+
 static void connect_session(unsigned i)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)t.port) };
@@ -274,6 +288,9 @@ static void do_line(char *line)
 		break;
 	case 'D':
 		drain(i, text);
+		break;
+	case 'N':
+		expect_nothing(i);
 		break;
 	case 'R':
 		expect_file(i, text);

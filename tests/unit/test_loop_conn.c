@@ -488,6 +488,42 @@ START_TEST(file_shorter_than_announced)
 }
 END_TEST
 
+/* What is kept back goes after what was written before it, in order, or not at all; it counts as unsent. */
+START_TEST(held)
+{
+	start(1000, 0);
+	conn_write(s->c, "one ", 4);
+	conn_hold(s->c);
+	conn_write(s->c, "two ", 4);
+	conn_write_file(s->c, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 1, 3);
+	conn_write(s->c, " three ", 7);
+	turns_until(&s->n_got, 4);
+	turns_some(5);
+	ck_assert_str_eq(s->got->data, "one ");
+	ck_assert_uint_eq(conn_unsent(s->c), 14);
+	conn_release(s->c);
+	conn_write(s->c, "four", 4);
+	turns_until(&s->n_got, 22);
+	ck_assert_str_eq(s->got->data, "one two ELF three four");
+	conn_hold(s->c);
+	conn_write(s->c, "five", 4);
+	conn_drop(s->c);
+	conn_write(s->c, "six", 3);
+	turns_until(&s->n_got, 25);
+	ck_assert_str_eq(s->got->data, "one two ELF three foursix");
+	/* An end waits for it, too. */
+	conn_hold(s->c);
+	conn_write(s->c, "bye", 3);
+	conn_finish(s->c);
+	turns_some(5);
+	ck_assert_int_eq(s->n_closed, 0);
+	conn_release(s->c);
+	turns_until(&s->n_closed, 1);
+	turns_until(&s->peer_eof, 1);
+	ck_assert_str_eq(s->got->data, "one two ELF three foursixbye");
+}
+END_TEST
+
 UNIT_SUITE("loop_conn")
 	tcase_add_checked_fixture(unit_case, set_up, tear_down);
 	UNIT(lines_and_pieces);
@@ -510,4 +546,5 @@ UNIT_SUITE("loop_conn")
 	UNIT(drain);
 	UNIT(files_go_in_order);
 	UNIT(file_shorter_than_announced);
+	UNIT(held);
 UNIT_END

@@ -47,7 +47,9 @@ struct chunk {
 	struct evbuffer *data;
 	int fd;
 	uint64_t offset, len;
+	bool as_is;		/* written before compression began */
 };
+TAILQ_HEAD(chunk_list, chunk);
 
 struct conn {
 	struct loop *loop;
@@ -58,7 +60,9 @@ struct conn {
 	struct timer *kick, *idle;
 	int64_t active_ms, idle_ms;
 
-	TAILQ_HEAD(chunk_list, chunk) queue;	/* behind bev's output */
+	struct chunk_list queue;	/* behind bev's output */
+	struct chunk_list kept;		/* behind that, once it is released */
+	bool held;
 	SSL *next_ssl;		/* TLS begins when bev's output is empty */
 	bool is_tls;
 	struct deflate *deflate;	/* NULL: octets go and come as they are */
@@ -279,14 +283,22 @@ static void deliver(struct conn *c)
 	}
 }
 
-static void free_chunk(struct conn *c, struct chunk *k)
+static void free_chunk(struct chunk_list *list, struct chunk *k)
 {
-	TAILQ_REMOVE(&c->queue, k, next);
+	TAILQ_REMOVE(list, k, next);
 	if (k->data != NULL)
 		evbuffer_free(k->data);
 	else
 		close(k->fd);
 	talloc_free(k);
+}
+
+static void free_chunks(struct chunk_list *list)
+{
+	struct chunk *k;
+
+	while ((k = TAILQ_FIRST(list)) != NULL)
+		free_chunk(list, k);
 }
 
 /* The next octets of the file; false when it has not what was promised. */
@@ -326,6 +338,13 @@ static size_t squeeze_block(struct conn *c, struct chunk *k)
 	char block[BLOCK];
 	size_t len = k->len < BLOCK ? (size_t)k->len : BLOCK;
 
+	if (k->as_is) {
+		if (k->data == NULL)
+			return feed_block(c, k) ? len : 0;
+		len = evbuffer_get_length(k->data);
+		evbuffer_add_buffer(output(c), k->data);
+		return len;
+	}
 	if (k->data != NULL) {
 		len = evbuffer_get_contiguous_space(k->data);
 		len = len < BLOCK ? len : BLOCK;
@@ -356,7 +375,7 @@ static void squeeze(struct conn *c)
 			return;
 		done += n;
 		if (k->data != NULL ? evbuffer_get_length(k->data) == 0 : k->len == 0)
-			free_chunk(c, k);
+			free_chunk(&c->queue, k);
 	}
 	if (is_live(c) && TAILQ_EMPTY(&c->queue))
 		deflate_flush(c->deflate, output(c));
@@ -377,7 +396,7 @@ static void feed(struct conn *c)
 		else if (k->len > 0 && !feed_block(c, k))
 			return;
 		if (k->data != NULL || k->len == 0)
-			free_chunk(c, k);
+			free_chunk(&c->queue, k);
 	}
 }
 
@@ -439,10 +458,8 @@ static void tell_end(struct conn *c)
 
 static void destroy(struct conn *c)
 {
-	struct chunk *k;
-
-	while ((k = TAILQ_FIRST(&c->queue)) != NULL)
-		free_chunk(c, k);
+	free_chunks(&c->queue);
+	free_chunks(&c->kept);
 	timer_free(&c->kick);
 	timer_free(&c->idle);
 	evbuffer_remove_cb(input(c), on_flow, c);
@@ -487,6 +504,7 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_settings *settin
 	c->hooks = *hooks;
 	c->arg = arg;
 	TAILQ_INIT(&c->queue);
+	TAILQ_INIT(&c->kept);
 	c->is_loopback = sock_describe_peer(fd, c->peer, sizeof(c->peer));
 	c->kick = timer_new(l, on_kick, c);
 	c->idle = timer_new(l, on_idle, c);
@@ -514,8 +532,9 @@ static struct chunk *add_chunk(struct conn *c)
 {
 	struct chunk *k = mem_zero(c, struct chunk);
 
-	TAILQ_INSERT_TAIL(&c->queue, k, next);
-	timer_set(c->kick, 0);
+	TAILQ_INSERT_TAIL(c->held ? &c->kept : &c->queue, k, next);
+	if (!c->held)
+		timer_set(c->kick, 0);
 	return k;
 }
 
@@ -525,10 +544,10 @@ void conn_write(struct conn *c, const void *data, size_t len)
 
 	if (!is_live(c) || len == 0)
 		return;
-	if (c->next_ssl != NULL || c->deflate != NULL || !TAILQ_EMPTY(&c->queue)) {
-		struct chunk *k = TAILQ_LAST(&c->queue, chunk_list);
+	if (c->held || c->next_ssl != NULL || c->deflate != NULL || !TAILQ_EMPTY(&c->queue)) {
+		struct chunk *k = TAILQ_LAST(c->held ? &c->kept : &c->queue, chunk_list);
 
-		if (k == NULL || k->data == NULL) {
+		if (k == NULL || k->data == NULL || k->as_is) {
 			k = add_chunk(c);
 			k->data = mem_check(evbuffer_new());
 		}
@@ -562,14 +581,41 @@ void conn_write_file(struct conn *c, int fd, uint64_t offset, uint64_t len)
 	k->len = len;
 }
 
-size_t conn_unsent(const struct conn *c)
+static size_t length_of(const struct chunk_list *list)
 {
-	size_t n = evbuffer_get_length(output(c));
+	size_t n = 0;
 	const struct chunk *k;
 
-	TAILQ_FOREACH(k, &c->queue, next)
+	TAILQ_FOREACH(k, list, next)
 		n += k->data != NULL ? evbuffer_get_length(k->data) : (size_t)k->len;
 	return n;
+}
+
+size_t conn_unsent(const struct conn *c)
+{
+	return evbuffer_get_length(output(c)) + length_of(&c->queue) + length_of(&c->kept);
+}
+
+void conn_hold(struct conn *c)
+{
+	assert(c->next_ssl == NULL);
+	c->held = true;
+}
+
+void conn_release(struct conn *c)
+{
+	c->held = false;
+	if (TAILQ_EMPTY(&c->kept))
+		return;
+	TAILQ_CONCAT(&c->queue, &c->kept, next);
+	if (!c->ended)
+		timer_set(c->kick, 0);
+}
+
+void conn_drop(struct conn *c)
+{
+	free_chunks(&c->kept);
+	conn_release(c);
 }
 
 void conn_finish(struct conn *c)
@@ -618,7 +664,7 @@ static void discard_kernel_input(struct conn *c)
 
 void conn_start_tls(struct conn *c, struct tls *t)
 {
-	assert(!c->is_tls && TAILQ_EMPTY(&c->queue));
+	assert(!c->is_tls && !c->held && TAILQ_EMPTY(&c->queue));
 	if (!is_live(c))
 		return;
 	c->is_tls = true;
@@ -634,11 +680,10 @@ void conn_start_deflate(struct conn *c)
 	struct chunk *k;
 
 	assert(c->deflate == NULL && c->next_ssl == NULL);
-	while ((k = TAILQ_FIRST(&c->queue)) != NULL && k->data != NULL) {
-		evbuffer_add_buffer(output(c), k->data);
-		free_chunk(c, k);
-	}
-	assert(k == NULL);
+	TAILQ_FOREACH(k, &c->queue, next)
+		k->as_is = true;
+	TAILQ_FOREACH(k, &c->kept, next)
+		k->as_is = true;
 	c->deflate = deflate_new(c);
 	c->plain = mem_check(evbuffer_new());
 	timer_set(c->kick, 0);

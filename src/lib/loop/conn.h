@@ -43,6 +43,13 @@ void conn_printf(struct conn *, const char *fmt, ...) __attribute__((format(prin
 /* len octets of fd from offset, in order with what is written before and after; takes fd. */
 void conn_write_file(struct conn *, int fd, uint64_t offset, uint64_t len);
 size_t conn_unsent(const struct conn *);
+/*
+ * What is written from now on is kept back until conn_release(), or forgotten by conn_drop(); what was
+ * written before goes. It counts as unsent. Not before conn_start_tls().
+ */
+void conn_hold(struct conn *);
+void conn_release(struct conn *);
+void conn_drop(struct conn *);
 /* No more reading; send what waits, then on_close("closed"). */
 void conn_finish(struct conn *);
 

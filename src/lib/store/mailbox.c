@@ -133,10 +133,8 @@ static void take_row(struct store *s, sqlite3_stmt *q)
 	if (!box->pub.special)
 		box->pub.special = col_text_or_null(box, q, 3);
 	box->pub.uidvalidity = (uint32_t)col_int(q, 4);
-	if (box->pub.uidnext < (uint32_t)col_int(q, 5))
-		box->pub.uidnext = (uint32_t)col_int(q, 5);
-	if (box->pub.modseq < (uint64_t)col_int(q, 6))
-		box->pub.modseq = (uint64_t)col_int(q, 6);
+	box->pub.uidnext = (uint32_t)col_int(q, 5);
+	box->pub.modseq = (uint64_t)col_int(q, 6);
 	box->pub.subscribed = col_int(q, 7);
 }
 
@@ -186,16 +184,18 @@ enum outcome mailbox_start(struct store *s, struct err *e)
 	return RETRY;
 }
 
-/* uidnext and modseq stay where they are, and are written with the next commit. */
+/* uidnext and modseq go back, too: what was not durable was told to nobody. */
 void mailbox_undone(struct store *s)
 {
 	struct box *box;
+	bool good = read_rows(s);
 
-	read_rows(s);
 	LIST_FOREACH(box, &s->dirty, dirty_link) {
 		expunged_undone(box);
 		message_reload(s, box);
 	}
+	if (good)
+		mailbox_committed(s);
 }
 
 void mailbox_free(struct store *s)

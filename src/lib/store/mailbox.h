@@ -116,13 +116,15 @@ const char *store_keyword_name(struct store *, unsigned bit_index);	/* NULL: unu
 /*
  * Who wants to know. Called on the loop, after RAM changed, before the commit,
  * for every change by anybody. changed: flags of some messages. expunged: content tells whose last message in
- * any mailbox that was (last). undone: a commit failed, arrays were reloaded.
+ * any mailbox that was (last). committed: all of that is on disk; before the waiters hear. undone: the commit
+ * failed, arrays were reloaded.
  */
 struct store_watcher {
 	void (*added)(void *arg, struct mailbox *, const struct message *);
 	void (*changed)(void *arg, struct mailbox *);
 	void (*expunged)(void *arg, struct mailbox *, const struct message *was, bool last);
 	void (*mailbox_gone)(void *arg, uint64_t mailbox);
+	void (*committed)(void *arg);
 	void (*undone)(void *arg);
 	void *arg;
 };

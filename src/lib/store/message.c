@@ -2,8 +2,8 @@
  * Messages of a mailbox: an array in RAM ordered by uid, and rows, which say
  * what a message was filed with (journal.c has what became of its flags). Every
  * change goes to both at once and marks the mailbox; when the commit fails, marked
- * arrays are read again. uidnext and modseq never go back: what a client may
- * have seen is not given out a second time.
+ * arrays are read again, and uidnext and modseq with them: who tells a client of
+ * one waits until it is durable.
  */
 #include "lib/store/priv.h"
 

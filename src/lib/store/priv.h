@@ -289,6 +289,7 @@ void watch_added(struct store *, struct box *, const struct message *);
 void watch_changed(struct store *, struct box *);
 void watch_expunged(struct store *, struct box *, const struct message *, bool last);
 void watch_mailbox_gone(struct store *, uint64_t id);
+void watch_committed(struct store *);
 void watch_undone(struct store *);
 
 #endif

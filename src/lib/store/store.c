@@ -138,6 +138,11 @@ void store_when_durable(struct store *s, void (*done)(void *arg, bool durable), 
 	STAILQ_INSERT_TAIL(&s->waiters, w, link);
 }
 
+bool store_is_pending(const struct store *s)
+{
+	return s->begun || s->poisoned;
+}
+
 static void tell(struct waiters *list, bool durable)
 {
 	while (!STAILQ_EMPTY(list)) {
@@ -164,7 +169,7 @@ static void undo(struct store *s)
 
 static bool commit(struct store *s)
 {
-	if (!s->begun && !s->poisoned)
+	if (!store_is_pending(s))
 		return true;
 	mailbox_write(s);
 	ids_write(s);
@@ -177,12 +182,13 @@ static bool commit(struct store *s)
 	s->failing = false;
 	mailbox_committed(s);
 	place_committed(s);
+	watch_committed(s);
 	return true;
 }
 
 static bool to_commit(const struct store *s)
 {
-	return s->begun || s->poisoned || !STAILQ_EMPTY(&s->waiters);
+	return store_is_pending(s) || !STAILQ_EMPTY(&s->waiters);
 }
 
 bool store_waits(const struct store *s)
@@ -213,7 +219,7 @@ static void fold(struct store *s)
 
 	fold_step(s, box);
 	/* It may only have looked at pages. */
-	if (!s->begun && !s->poisoned)
+	if (!store_is_pending(s))
 		return;
 	if (db_commit(s))
 		return;

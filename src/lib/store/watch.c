@@ -72,15 +72,23 @@ void watch_mailbox_gone(struct store *s, uint64_t id)
 	EACH(s, mailbox_gone, id);
 }
 
+#define EACH_PLAIN(s, member) do { \
+	struct watch_entry *we_; \
+	(s)->watching++; \
+	TAILQ_FOREACH(we_, &(s)->watchers, link) { \
+		if (!we_->dead && we_->w.member) \
+			we_->w.member(we_->w.arg); \
+	} \
+	(s)->watching--; \
+	sweep(s); \
+} while (0)
+
+void watch_committed(struct store *s)
+{
+	EACH_PLAIN(s, committed);
+}
+
 void watch_undone(struct store *s)
 {
-	struct watch_entry *we;
-
-	s->watching++;
-	TAILQ_FOREACH(we, &s->watchers, link) {
-		if (!we->dead && we->w.undone)
-			we->w.undone(we->w.arg);
-	}
-	s->watching--;
-	sweep(s);
+	EACH_PLAIN(s, undone);
 }

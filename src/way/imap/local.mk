@@ -34,7 +34,7 @@ src_way_imap_libimap_a_SOURCES = \
 	src/way/imap/vanished.c src/way/imap/vanished.h \
 	src/way/imap/verbs.c \
 	src/way/imap/view.c src/way/imap/view.h
-EXTRA_DIST += src/way/imap/README tests/scenes/imap-qresync.scene tests/scenes/imap-quota.scene tests/scenes/imap-rfc.scene tests/scenes/imap-special.scene tests/scenes/imap-utf8.scene \
+EXTRA_DIST += src/way/imap/README tests/scenes/imap-durable.scene tests/scenes/imap-qresync.scene tests/scenes/imap-quota.scene tests/scenes/imap-rfc.scene tests/scenes/imap-special.scene tests/scenes/imap-utf8.scene \
 	tests/scenes/imap-append.scene tests/scenes/imap-binary.scene tests/scenes/imap-idle.scene tests/scenes/imap-lazy.scene tests/scenes/imap-rev2.scene tests/scenes/imap-subscriptions.scene
 
 LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_MAIL) $(LIB_LOOP) $(LIB_BASE)
@@ -43,7 +43,7 @@ LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_MAIL) $(LIB_LOO
 noinst_PROGRAMS += tests/unit/imap_host
 tests_unit_imap_host_SOURCES = tests/unit/imap_host.c
 tests_unit_imap_host_LDADD = $(LIB_IMAP)
-dist_check_SCRIPTS += tests/imap-clients tests/imap-compress tests/imap-hostile tests/imap-pulls tests/imap-resync
+dist_check_SCRIPTS += tests/imap-clients tests/imap-compress tests/imap-hostile tests/imap-killed tests/imap-pulls tests/imap-resync
 EXTRA_DIST += tests/imap_host.py
 
 IMAP_TESTS = tests/unit/test_imap_parser tests/unit/test_imap_words

@@ -127,15 +127,27 @@ static void on_mailbox_gone(void *arg, uint64_t mailbox)
 	}
 }
 
-/* What clients were told may be untrue now: they have to start anew. */
-static void on_undone(void *arg)
+static void on_committed(void *arg)
 {
 	struct imap *imap = (struct imap *)arg;
 	struct imap_session *s;
 
 	TAILQ_FOREACH(s, &imap->sessions, entry)
-		if (s->view)
-			imap_end(s, "Changes could not be stored, please connect again");
+		imap_release(s);
+}
+
+/* What sessions know, or were about to tell, is untrue now: they have to start anew. */
+static void on_undone(void *arg)
+{
+	struct imap *imap = (struct imap *)arg;
+	struct imap_session *s;
+
+	TAILQ_FOREACH(s, &imap->sessions, entry) {
+		if (!s->view && !s->is_held)
+			continue;
+		imap_drop_held(s);
+		imap_end(s, "Changes could not be stored, please connect again");
+	}
 }
 
 /* ---- life ---- */
@@ -198,7 +210,7 @@ struct imap *imap_start(struct loop *loop, struct pool *pool, struct store *stor
 	struct imap *imap = mem_zero(NULL, struct imap);
 	const struct store_watcher watcher = {
 		.added = on_added, .changed = on_changed, .expunged = on_expunged,
-		.mailbox_gone = on_mailbox_gone, .undone = on_undone, .arg = imap,
+		.mailbox_gone = on_mailbox_gone, .committed = on_committed, .undone = on_undone, .arg = imap,
 	};
 
 	imap->loop = loop;

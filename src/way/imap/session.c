@@ -5,6 +5,11 @@
  * comes meanwhile stays in the connection; only when much of it waits is
  * reading paused, since a paused connection does not notice that the client
  * has gone, and a client that waits for a pull often goes.
+ *
+ * No octet that may tell of a change leaves before that change is on disk, or a
+ * kill would make it untrue: UIDs and mod-sequences would be given out twice.
+ * So while the store has something to commit, what a session sends is kept back
+ * in its connection; the commit at the end of the turn releases all of them.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -56,8 +61,33 @@ void imap_trace(const struct imap_session *s, const char *fmt, ...)
 	talloc_free(text);
 }
 
+/* Before the login nothing is told of the store. */
+static void hold(struct imap_session *s)
+{
+	if (s->is_held || !s->authed || !store_is_pending(s->imap->store))
+		return;
+	s->is_held = true;
+	conn_hold(s->conn);
+}
+
+void imap_release(struct imap_session *s)
+{
+	if (!s->is_held)
+		return;
+	s->is_held = false;
+	conn_release(s->conn);
+}
+
+void imap_drop_held(struct imap_session *s)
+{
+	buf_clear(s->out);
+	s->is_held = false;
+	conn_drop(s->conn);
+}
+
 void imap_flush(struct imap_session *s)
 {
+	hold(s);
 	if (s->out->len == 0)
 		return;
 	if (!s->is_private)

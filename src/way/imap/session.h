@@ -81,6 +81,7 @@ struct imap_session {
 	struct timer *turn, *wait;	/* next slice; delays and progress */
 	void (*on_wait)(struct imap_session *);
 	bool authed, ending, draining, held_back, told_soon;
+	bool is_held;			/* what goes out waits for the store, see imap_flush() */
 	bool is_private;		/* what goes out now is of a message: not to be traced */
 	unsigned failures;		/* of login */
 	unsigned enabled;		/* ENABLED_... */
@@ -135,7 +136,12 @@ struct imap_session *imap_session_find(struct imap *, uint64_t id);
 /* ---- what handlers use ---- */
 
 void imap_send(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* s->out goes to the connection. What is told of the store stays there until all that was written so far is on disk. */
 void imap_flush(struct imap_session *);
+/* All is on disk: what was kept back goes. */
+void imap_release(struct imap_session *);
+/* A commit failed: what was kept back, and what is in s->out, goes to nobody. */
+void imap_drop_held(struct imap_session *);
 /* A line for the trace, instead of what is_private kept out of it. */
 void imap_trace(const struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool imap_is_traced(void);
