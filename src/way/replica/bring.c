@@ -2,7 +2,8 @@
  * Bringing a member what he lacks of our outbox: per message the notices
  * object, the head, m'; one file at a time. What he has by now he refuses at
  * the request line (204), so nothing goes twice. Where it ends for good or for now, the
- * next message is tried: his answer to `held` says what is still lacking.
+ * next message is tried: his answer to `held` says what is still lacking. Who took
+ * nothing is left alone for a while.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -21,6 +22,8 @@ struct bring {
 	enum replicas_what what;
 	struct ours_file file;
 	struct http_transfer *transfer;
+	bool taken;			/* a whole message, at least */
+	bool refused;			/* in a way that a moment does not mend */
 };
 
 static void next_file(struct bring *b);
@@ -65,9 +68,11 @@ static void on_brought(void *arg, const struct http_reply *reply)
 	if (reply->status == 0 || reply->status == 401 || reply->status == 507) {
 		bring_stop(m);
 		push_later(m);
-	} else {
-		step(b, reply->status != 204);
+		return;
 	}
+	b->taken |= reply->status == 204 && b->what == REPLICAS_BODY;
+	b->refused |= reply->status != 204 && reply->status != 503;
+	step(b, reply->status != 204);
 }
 
 static bool send_file(struct bring *b, int fd)
@@ -107,8 +112,15 @@ static void next_file(struct bring *b)
 			b->what = REPLICAS_NOTICES;
 		}
 	}
+	bool taken = b->taken, refused = b->refused;
+
 	bring_stop(m);
-	push_to(m);
+	if (taken)
+		push_to(m);
+	else if (refused)
+		push_later(m);
+	else
+		push_again(m);
 }
 
 void bring_start(struct member *m, uint8_t (*hashes)[32], size_t n)

@@ -1,9 +1,10 @@
 /*
- * Our list to each member, as soon as it is made, and then the question what
- * he holds: at short pauses until he holds all, then with every round, because
- * his answer also brings the receive notifications that he heard for us. Who
- * lacks something pulls it; where we cannot be asked, or it takes him long, we
- * bring it.
+ * Our list to each member, as soon as it is made and whatever else is under
+ * way to him, because it may say what he has to forget; and then the question
+ * what he holds: at short pauses until he follows it and holds all, then with
+ * every round, because his answer also brings the receive notifications that
+ * he heard for us. Who lacks something pulls it; where we cannot be asked, or
+ * it takes him long, we bring it.
  */
 #include <string.h>
 
@@ -49,12 +50,47 @@ static void compare(void *arg, const uint8_t hash[32])
 		store_holder_set(h->m->r->parts.store, hash, h->m->address, holds);
 }
 
+/* The pause grows until he has a new list, or holds all. */
+void push_again(struct member *m)
+{
+	int64_t pause = ASK_FIRST_MS << (m->push_tries < 7 ? m->push_tries++ : 7);
+
+	again(m, pause < ASK_MAX_MS ? pause : ASK_MAX_MS);
+}
+
+static void next_step(struct member *m, const struct held_text *text, struct holding *h)
+{
+	int64_t now = clock_mono_ms();
+	uint64_t serial;
+
+	ours_list(m->r->ours, &serial);
+	if (m->pushed != serial) {
+		again(m, 0);		/* a list came out while he was asked */
+		return;
+	}
+	if (h->lacking == 0) {
+		m->push_since_ms = 0;
+		if (text->serial != serial) {
+			push_again(m);	/* he was asked before he had it */
+			return;
+		}
+		m->push_tries = 0;
+		again(m, m->r->settings.sync_ms);
+		return;
+	}
+	if (m->push_since_ms == 0)
+		m->push_since_ms = now;
+	if ((m->r->settings.n_urls == 0 || now - m->push_since_ms > PATIENCE_MS) && !bring_is_running(m))
+		bring_start(m, h->first, h->lacking);
+	else
+		push_again(m);
+}
+
 static void take_held(struct member *m, const struct held_text *text)
 {
 	struct replicas *r = m->r;
 	struct holding h = { .m = m, .text = text };
 	void *ctx = talloc_new(NULL);
-	int64_t now = clock_mono_ms();
 
 	h.had = store_held_by(r->parts.store, ctx, m->address, &h.n_had);
 	ours_each(r->ours, compare, &h);
@@ -64,23 +100,8 @@ static void take_held(struct member *m, const struct held_text *text)
 		ours_served(r->ours, text->served[i][0], text->served[i][1]);
 	m->held_serial = text->serial;
 	confirm_look(r);
-	if (h.lacking == 0) {
-		m->push_since_ms = 0;
-		m->push_tries = 0;
-		again(m, r->settings.sync_ms);
-	} else {
-		int64_t pause = ASK_FIRST_MS << (m->push_tries < 7 ? m->push_tries++ : 7);
-
-		if (m->push_since_ms == 0)
-			m->push_since_ms = now;
-		if (r->settings.n_urls == 0 || now - m->push_since_ms > PATIENCE_MS) {
-			bring_start(m, h.first, h.lacking);
-			goto out;
-		}
-		again(m, pause < ASK_MAX_MS ? pause : ASK_MAX_MS);
-	}
-out:
 	talloc_free(ctx);
+	next_step(m, text, &h);
 }
 
 static void on_held(void *arg, const struct http_reply *reply)
@@ -91,11 +112,10 @@ static void on_held(void *arg, const struct http_reply *reply)
 
 	m->held_call = NULL;
 	member_answered(m, reply);
-	if (reply->status != 200)
-		again(m, m->r->settings.sync_ms);
-	else if (held_parse(ctx, reply->body, &text) < 0)
+	again(m, m->r->settings.sync_ms);
+	if (reply->status == 200 && held_parse(ctx, reply->body, &text) < 0)
 		log_warn("member=%s why=\"he says in other words than agreed what he holds\"", m->address);
-	else
+	else if (reply->status == 200)
 		take_held(m, &text);
 	talloc_free(ctx);
 }
@@ -153,12 +173,11 @@ static void step(void *arg)
 	struct bytes list = ours_list(m->r->ours, &serial);
 
 	/* What runs asks again when it ends; a list, a token and membership come with a push of their own. */
-	if (m->r->stopped || bring_is_running(m) || !m->ours || !member_can_be_asked(m) || list.len == 0 ||
-	    m->push_call != NULL || m->held_call != NULL)
+	if (m->r->stopped || !m->ours || !member_can_be_asked(m) || list.len == 0 || m->push_call != NULL)
 		return;
 	if (m->pushed != serial)
 		put_list(m, list, serial);
-	else
+	else if (m->held_call == NULL)
 		ask_held(m);
 }
 

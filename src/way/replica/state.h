@@ -157,6 +157,8 @@ void push_to(struct member *);
 void push_stop(struct member *);
 /* With his next round. */
 void push_later(struct member *);
+/* After a pause that grows. */
+void push_again(struct member *);
 
 /* bring.c */
 void bring_start(struct member *, uint8_t (*hashes)[32], size_t n);
