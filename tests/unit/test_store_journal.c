@@ -270,9 +270,12 @@ START_TEST(broken)
 	change(0, 3, 1, &(struct flag_change){ .set = FLAG_FLAGGED });
 	store_close(&st);
 	unit_run_sql("INSERT INTO journal SELECT mailbox, modseq + 1, 0, 16, 0, 0, x'8080' FROM journal;"
-	        "INSERT INTO flags SELECT mailbox, 0, x'ffffff' FROM journal LIMIT 1");
+	        "INSERT INTO journal SELECT mailbox, 0, 31, 0, 0, 0, uids FROM journal ORDER BY modseq LIMIT 1;"
+	        "INSERT INTO journal SELECT mailbox, 1 << 48, 31, 0, 0, 0, uids FROM journal WHERE modseq = 0;"
+	        "INSERT INTO flags SELECT mailbox, 0, x'ffffff' FROM journal LIMIT 1;"
+	        "INSERT INTO flags SELECT mailbox, 1, x'0100008080808080808001' FROM journal LIMIT 1");
 	unit_open();
-	ck_assert_uint_eq(log_take_warnings(), 2);
+	ck_assert_uint_eq(log_take_warnings(), 5);
 	for (size_t i = 0; i < 3; i++)
 		ck_assert(inbox()->messages[i].flags & FLAG_FLAGGED);
 }

@@ -152,13 +152,13 @@ static bool next_entry(struct bytes *octets, uint32_t page, struct entry *x)
 	uint64_t skip;
 
 	if (!varint_get(octets, &skip) || !varint_get(octets, &x->flags) || !varint_get(octets, &x->keywords) ||
-	    !varint_get(octets, &x->modseq) || skip >= PAGE_UIDS)
+	    !varint_get(octets, &x->modseq) || skip >= PAGE_UIDS || x->modseq > MODSEQ_MAX)
 		return false;
 	x->uid += skip;
 	return page_of((uint32_t)x->uid) == page && x->uid <= UINT32_MAX;
 }
 
-static bool read_page(struct mailbox *pub, uint32_t page, struct bytes octets)
+bool fold_take(struct mailbox *pub, uint32_t page, struct bytes octets)
 {
 	struct entry x = { .uid = (uint64_t)page << PAGE_BITS };
 	size_t i = store_message_index(pub, (uint32_t)x.uid);
@@ -187,7 +187,7 @@ void fold_read(struct store *s, struct box *box)
 		uint32_t page = (uint32_t)col_int(q, 0);
 
 		if (page > page_of(UINT32_MAX) ||
-		    !read_page(pub, page, bytes_of(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1))))
+		    !fold_take(pub, page, bytes_of(sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1))))
 			log_err("mailbox=%llu page=%u flags=broken: flags of some messages may be old",
 			    (unsigned long long)pub->id, page);
 	}

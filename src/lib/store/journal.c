@@ -163,27 +163,28 @@ static bool next_run(struct bytes *uids, uint64_t *last, uint32_t *lo_out, uint3
 	return false;
 }
 
-static uint64_t replay_one(struct mailbox *pub, uint64_t modseq, const struct flag_change *what, struct bytes uids,
-    bool *broken_out)
+bool journal_take(struct mailbox *pub, uint64_t modseq, const struct flag_change *what, struct bytes uids, uint64_t *n_out)
 {
-	uint64_t last = 0, n = 0;
+	uint64_t last = 0;
 	uint32_t lo, hi;
+	bool broken = modseq == 0 || modseq > MODSEQ_MAX;
 
-	while (next_run(&uids, &last, &lo, &hi, broken_out)) {
-		for (size_t i = store_message_index(pub, lo); i < pub->n_messages && pub->messages[i].uid <= hi; i++, n++) {
+	*n_out = 0;
+	while (!broken && next_run(&uids, &last, &lo, &hi, &broken)) {
+		for (size_t i = store_message_index(pub, lo); i < pub->n_messages && pub->messages[i].uid <= hi; i++, ++*n_out) {
 			if (pub->messages[i].modseq >= modseq)
 				continue;
 			apply(&pub->messages[i], what);
 			pub->messages[i].modseq = modseq;
 		}
 	}
-	return n;
+	return !broken;
 }
 
 void journal_replay(struct store *s, struct box *box)
 {
 	struct mailbox *pub = &box->pub;
-	bool broken;
+	uint64_t n;
 
 	box->journal_cost = 0;
 	box->folded = pub->modseq;
@@ -197,12 +198,12 @@ void journal_replay(struct store *s, struct box *box)
 		uint64_t modseq = (uint64_t)col_int(q, 0);
 		struct bytes uids = bytes_of(sqlite3_column_blob(q, 5), (size_t)sqlite3_column_bytes(q, 5));
 
-		if (box->folded >= modseq)
-			box->folded = modseq - 1;
-		box->journal_cost += replay_one(pub, modseq, &what, uids, &broken) + RECORD_COST;
-		if (broken)
+		if (!journal_take(pub, modseq, &what, uids, &n))
 			log_err("mailbox=%llu modseq=%llu journal=broken: flags of some messages may be old",
 			    (unsigned long long)pub->id, (unsigned long long)modseq);
+		if (box->folded >= modseq && modseq > 0)
+			box->folded = modseq - 1;
+		box->journal_cost += n + RECORD_COST;
 	}
 }
 

@@ -83,6 +83,8 @@ tests_unit_test_store_turn_SOURCES = tests/unit/test_store_turn.c tests/unit/sto
 tests_unit_test_store_turn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_turn_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 
-FUZZ_TARGETS += tests/fuzz/fuzz_mailbox
+FUZZ_TARGETS += tests/fuzz/fuzz_flags tests/fuzz/fuzz_mailbox
+tests_fuzz_fuzz_flags_SOURCES = tests/fuzz/fuzz_flags.c
+tests_fuzz_fuzz_flags_LDADD = $(FUZZ_MAIN) $(LIB_STORE)
 tests_fuzz_fuzz_mailbox_SOURCES = tests/fuzz/fuzz_mailbox.c
 tests_fuzz_fuzz_mailbox_LDADD = $(FUZZ_MAIN) $(LIB_STORE)

@@ -216,12 +216,16 @@ void message_expunge_all(struct store *, struct box *);
 void message_move_all(struct store *, struct box *from, struct box *to);
 void keyword_load(struct store *);
 
+#define MODSEQ_MAX ((UINT64_C(1) << 48) - 1)	/* that a struct message holds */
+
 enum { FLAGS_STORED = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
 
 /* journal.c */
 void journal_replay(struct store *, struct box *);
 void journal_cost(struct store *, struct box *, uint64_t n_messages);
 void journal_forget(struct store *, struct box *);	/* and pages: the mailbox is empty, or goes */
+/* One record into the array; how many messages it names. False: it is broken, from some UID on. */
+bool journal_take(struct mailbox *, uint64_t modseq, const struct flag_change *, struct bytes uids, uint64_t *n_out);
 bool journal_check(struct bytes uids);		/* can it be read? */
 
 /* fold.c */
@@ -232,6 +236,8 @@ void fold_step(struct store *, struct box *);	/* some pages */
 void fold_all(struct store *, struct box *);	/* every page now */
 void fold_read(struct store *, struct box *);	/* pages into the array */
 void fold_expunged(struct store *, struct box *, uint32_t uid);
+/* One page into the array. False: it is broken, from some message on. */
+bool fold_take(struct mailbox *, uint32_t page, struct bytes octets);
 bool fold_check(uint32_t page, struct bytes octets);
 
 /* space.c */
