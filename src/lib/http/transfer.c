@@ -24,7 +24,9 @@
 
 enum {
 	RECEIVE_BUFFER = 128 * 1024,
-	RATED_BUFFER = 16 * 1024,	/* with a rate: libcurl takes up to 100 of them before it looks at the clock */
+	READS_PER_SECOND = 400,		/* with a rate: libcurl takes up to 100 buffers before it looks at the clock */
+	SMALL_BUFFER = 1024,		/* the least for it */
+	UPLOAD_BUFFER = 16 * 1024,
 	EXPECT_ABOVE = 32 * 1024,	/* octets of a file that are not sent before somebody wants them */
 	EXPECT_MS = 2000,		/* nor kept longer when nobody says so */
 };
@@ -282,6 +284,15 @@ static void set_up_body(struct http_transfer *t)
 	}
 }
 
+static long receive_buffer(uint64_t rate)
+{
+	uint64_t size = rate / READS_PER_SECOND;
+
+	if (rate == 0 || size > RECEIVE_BUFFER)
+		return RECEIVE_BUFFER;
+	return size < SMALL_BUFFER ? SMALL_BUFFER : (long)size;
+}
+
 static bool set_up(struct http_transfer *t)
 {
 	const struct http_call *c = &t->call;
@@ -296,7 +307,7 @@ static bool set_up(struct http_transfer *t)
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)(c->max_rate ? RATED_BUFFER : RECEIVE_BUFFER));
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, receive_buffer(c->max_rate));
 	curl_easy_setopt(e, CURLOPT_USERAGENT, t->client->user_agent);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
@@ -312,7 +323,7 @@ static bool set_up(struct http_transfer *t)
 	if (c->max_rate) {
 		curl_easy_setopt(e, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)c->max_rate);
 		curl_easy_setopt(e, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)c->max_rate);
-		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)RATED_BUFFER);
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
 	}
 	set_up_body(t);
 	CURLcode res = curl_easy_setopt(e, CURLOPT_URL, c->url);
