@@ -125,6 +125,16 @@ START_TEST(files_follow_rows)
 	ck_assert(unit_there(PLACE_REPLICA, b.hash));
 	store_turn(st);
 	ck_assert(!unit_there(PLACE_REPLICA, b.hash) && unit_there(PLACE_REPLICA, b.noticed));
+	/* A head that came, and then its body is not wanted any more. */
+	b.has_head = true;
+	unit_file(PLACE_REPLICA, "head", b.head_hash);
+	store_replica_save(st, &b);
+	store_turn(st);
+	ck_assert(unit_there(PLACE_REPLICA, b.head_hash));
+	b.done = true;
+	store_replica_save(st, &b);
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_REPLICA, b.head_hash));
 	store_replica_owner_forget(st, "bob@home");
 	store_turn(st);
 	ck_assert(!unit_there(PLACE_REPLICA, b.noticed));

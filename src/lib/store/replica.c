@@ -155,14 +155,15 @@ struct replica **store_replica_all(struct store *s, const void *ctx, const char 
 	return all;
 }
 
-/* What was names and is (NULL: nothing) does not: to unlink. */
+/* What was names and is (NULL: nothing) does not: to unlink. A head comes before its body. */
 static void drop_files(struct store *s, const struct replica *was, const struct replica *is)
 {
-	bool body = is && is->body, head = body && is->has_head && memcmp(was->head_hash, is->head_hash, 32) == 0;
+	bool body = is && is->body;
+	bool head = is && !is->done && is->has_head && memcmp(was->head_hash, is->head_hash, 32) == 0;
 
 	if (was->body && !body)
 		place_drop(s, PLACE_REPLICA, was->hash);
-	if (was->body && was->has_head && !head)
+	if (was->has_head && !head)
 		place_drop(s, PLACE_REPLICA, was->head_hash);
 	if (!is_none(was->noticed) && (!is || memcmp(was->noticed, is->noticed, 32) != 0))
 		place_drop(s, PLACE_REPLICA, was->noticed);
