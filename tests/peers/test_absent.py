@@ -32,6 +32,7 @@ class InGroup(OnHosts):
 
     members = ("alice", "bob", "carol")
     nat = ()
+    settings = {}           # name: {section_key: value}
 
     def setUp(self):
         net = self.make(*self.members, "dora", nat=self.nat)
@@ -42,6 +43,9 @@ class InGroup(OnHosts):
             p.set_conf("group home", "key", '"%s"' % master.fingerprint)
             p.set_conf("group home", "sync", '"2s"')
         master.set_conf("group home", "members", "{%s}" % ", ".join('"%s"' % p.address for p in self.group))
+        for name, settings in self.settings.items():
+            for key, value in settings.items():
+                getattr(self, name).set_conf(*key.split("_", 1), value)
         net.start()
         for p in self.group:
             self.wait_member(p, len(self.group))

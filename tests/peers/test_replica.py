@@ -253,8 +253,8 @@ class TooSlow(Group):
         self.held(self.alice, 2)
         [second] = self.alice.queue()
         self.alice.send(self.dave, letter(self.alice, self.dave, "third", os.urandom(300000).hex() + "\r\n"))
-        for p in (self.bob, self.carol):
-            until(lambda: any("tmp" in os.path.basename(f) for f in p.replica_files()), "it comes to " + p.name)
+        until(lambda: any("tmp" in os.path.basename(f) for p in (self.bob, self.carol) for f in p.replica_files()),
+              "it comes to one of them")
         said = self.alice.ctl("cancel", second["id"])
         self.assertEqual(said[0]["state"], "in-time", said)
         for p in (self.bob, self.carol):

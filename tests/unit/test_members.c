@@ -222,6 +222,13 @@ START_TEST(for_members)
 	row.notices_hash[0] ^= 1;
 	members_replica_set(m, &row, ptrs, 2);
 	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_WANT);
+	members_coming_set(m, "ann@home", hash, true);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_COMING);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES), MEMBERS_WANT);
+	members_replica_set(m, &row, ptrs, 2);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD), MEMBERS_COMING);
+	members_coming_set(m, "ann@home", hash, false);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_WANT);
 	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_BODY, &pass), MEMBERS_NONE);
 	row.listed = false;
 	members_replica_set(m, &row, ptrs, 2);

@@ -49,7 +49,7 @@ struct held_rcpt {
 
 struct held {
 	uint8_t hash[32], head_hash[32], noticed[32];
-	bool listed, body, whole, has_head, has_notices;
+	bool listed, body, whole, has_head, has_notices, coming;
 	struct held_rcpt *rcpts;
 	size_t n_rcpts;
 	struct owner *owner;
@@ -304,6 +304,16 @@ void members_replica_drop(struct members *m, const char *owner, const uint8_t ha
 	pthread_mutex_unlock(&m->lock);
 }
 
+void members_coming_set(struct members *m, const char *owner, const uint8_t hash[32], bool coming)
+{
+	pthread_mutex_lock(&m->lock);
+	struct held *h = held_of(m, owner, hash);
+
+	if (h != NULL)
+		h->coming = coming;
+	pthread_mutex_unlock(&m->lock);
+}
+
 void members_serve(struct members *m, const char *owner, bool serve)
 {
 	pthread_mutex_lock(&m->lock);
@@ -516,8 +526,10 @@ enum members_want members_want_http(struct members *m, const char *owner, const 
 	pthread_mutex_lock(&m->lock);
 	const struct held *h = held_of(m, owner, hash);
 
-	if (h != NULL && h->listed)
-		res = h->whole || (file != MEMBERS_NOTICES && h->body) ? MEMBERS_HAVE : MEMBERS_WANT;
+	if (h != NULL && h->listed && (h->whole || (file != MEMBERS_NOTICES && h->body)))
+		res = MEMBERS_HAVE;
+	else if (h != NULL && h->listed)
+		res = file != MEMBERS_NOTICES && h->coming ? MEMBERS_COMING : MEMBERS_WANT;
 	pthread_mutex_unlock(&m->lock);
 	return res;
 }

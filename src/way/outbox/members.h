@@ -33,6 +33,8 @@ void members_notices_set(struct members *, const uint8_t hash[32], const uint8_t
 /* Add or replace, with all its recipients; copies. What is withdrawn by it is broken off. */
 void members_replica_set(struct members *, const struct replica *, struct replica_rcpt *const *, size_t n);
 void members_replica_drop(struct members *, const char *owner, const uint8_t hash[32]);
+/* We fetch it ourselves: nobody need bring its head and m'. */
+void members_coming_set(struct members *, const char *owner, const uint8_t hash[32], bool);
 /* May replicas of this owner be served? Not after an absence, until his list is known to be good (section 8). */
 void members_serve(struct members *, const char *owner, bool);
 /* Everything of this owner goes. */
@@ -65,8 +67,8 @@ enum members_answer members_open_http(struct members *, const void *ctx, const u
 /* For a member: a replica's file, or our own notices object. m' and head of our own are the offers'. */
 enum members_answer members_open_member_http(struct members *, const void *ctx, const uint8_t hash[32], enum members_file,
     struct members_pass *out);
-/* Would we take this of an owner's? HAVE: it is here already. */
-enum members_want { MEMBERS_UNKNOWN, MEMBERS_HAVE, MEMBERS_WANT };
+/* Would we take this of an owner's? HAVE: it is here already; COMING: not now. */
+enum members_want { MEMBERS_UNKNOWN, MEMBERS_HAVE, MEMBERS_COMING, MEMBERS_WANT };
 enum members_want members_want_http(struct members *, const char *owner, const uint8_t hash[32], enum members_file);
 /* Before each block to a recipient: may it go? */
 bool members_may_send_http(struct members *, const char *owner, const uint8_t hash[32], const uint8_t c_get[32]);

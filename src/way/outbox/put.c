@@ -113,6 +113,8 @@ static unsigned judge(struct outbox *o, const struct http_put *p, const struct o
 		return 404;
 	case MEMBERS_HAVE:
 		return 204;
+	case MEMBERS_COMING:
+		return 503;
 	case MEMBERS_WANT:
 		break;
 	}

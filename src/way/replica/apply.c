@@ -53,6 +53,7 @@ static void end(struct replicas *r, struct replica *row)
 {
 	static const uint8_t none[32];
 
+	pulls_gone(r->pulls, row->owner, row->hash);
 	row->body = false;
 	row->done = true;
 	memcpy(row->noticed, none, 32);
@@ -103,6 +104,12 @@ static void recall(struct replicas *r, const void *ctx, const char *owner, const
 	}
 }
 
+static void drop(struct replicas *r, const struct replica *row)
+{
+	pulls_gone(r->pulls, row->owner, row->hash);
+	store_replica_drop(r->parts.store, row->owner, row->hash);
+}
+
 /* The owner has let go of it: who is still pending here is done there. */
 static void gone(struct replicas *r, const void *ctx, const struct replica *was)
 {
@@ -123,7 +130,7 @@ static void gone(struct replicas *r, const void *ctx, const struct replica *was)
 	if (kept > 0)
 		end(r, &row);
 	else
-		store_replica_drop(r->parts.store, row.owner, row.hash);
+		drop(r, &row);
 }
 
 static void listed(struct replicas *r, const char *owner, const struct diff *d)

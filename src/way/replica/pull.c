@@ -1,7 +1,9 @@
 /*
  * What is listed and not here: the notices object first, since with it we can
  * renew; then the head object and m'. From the owner, or while he is away from
- * another member. A few at a time, and one with outbox.replica_rate. Octets
+ * another member. A few at a time; what is large waits its turn, never what is
+ * small. With outbox.replica_rate one large thing is pulled at a time, and the
+ * next one not before the time is over that the rate gives the last one. Octets
  * count by their hash alone, so it does not matter who gives them; who gives
  * wrong ones is not asked again for an hour.
  */
@@ -17,7 +19,7 @@
 #include "lib/base/log.h"
 #include "way/replica/state.h"
 
-enum { AT_ONCE = 4, AT_ONCE_OF_ONE = 2 };
+enum { AT_ONCE = 4, AT_ONCE_OF_ONE = 2, FAILED_MAX = 256 };
 
 struct pull {
 	struct pulls *pulls;
@@ -28,6 +30,8 @@ struct pull {
 	uint64_t size;			/* of what is pulled; the most it may have */
 	char source[LIMIT_ADDRESS + 1];
 	size_t n_asked;			/* sources */
+	int64_t begun_ms;		/* what is large; 0 not yet */
+	uint64_t taken;			/* octets of it */
 	struct http_transfer *transfer;
 	struct digest *sum;
 	char *file;
@@ -39,7 +43,8 @@ struct pull {
 struct pulls {
 	struct replicas *r;
 	struct pull *running;
-	size_t n_running;
+	struct timer *look;		/* something has ended */
+	struct timer *pace;		/* the rate allows the next one */
 	bool full;			/* said so already */
 };
 
@@ -63,7 +68,6 @@ static void pull_free(struct pull *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	p->pulls->n_running--;
 	http_transfer_free(&p->transfer);
 	drop_file(p);
 	talloc_free(p);
@@ -75,7 +79,27 @@ static void look_everywhere(struct pulls *ps)
 		pulls_look(ps, m->address);
 }
 
-/* What is tried again with the next round of this owner's list. */
+static void note_failed(struct pull *p)
+{
+	struct member *m = member_find(p->pulls->r, p->owner);
+
+	if (m == NULL || m->n_failed == FAILED_MAX)
+		return;
+	if (m->failed == NULL)
+		m->failed = talloc_array_size(m, 32, FAILED_MAX);
+	memcpy(m->failed[m->n_failed++], p->hash, 32);
+}
+
+static bool has_failed(const struct member *m, const uint8_t hash[32])
+{
+	size_t i = 0;
+
+	while (i < m->n_failed && memcmp(m->failed[i], hash, 32) != 0)
+		i++;
+	return i < m->n_failed || m->n_failed == FAILED_MAX;
+}
+
+/* What is tried again with the next round of this owner's list; the others have their turn now. */
 static void pull_end(struct pull *p, const char *why)
 {
 	struct pulls *ps = p->pulls;
@@ -86,9 +110,47 @@ static void pull_end(struct pull *p, const char *why)
 		store_replica_save(ps->r->parts.store, row);
 		log_info("replica=%s state=lacking why=\"%s\"", p->owner, why);
 	}
+	if (why[0] != '\0' || ps->r->settings.rate == 0)
+		ps->r->table.coming(ps->r->table.members, p->owner, p->hash, false);
+	if (why[0] != '\0')
+		note_failed(p);
 	pull_free(p);
-	if (why[0] == '\0')
-		look_everywhere(ps);
+	timer_set(ps->look, 0);
+}
+
+/* --- whose turn it is --- */
+
+static bool is_large(enum replicas_what what)
+{
+	return what != REPLICAS_NOTICES;
+}
+
+/* May one more of this kind run for this owner? */
+static bool has_turn(const struct pulls *ps, const char *owner, bool large)
+{
+	bool rated = large && ps->r->settings.rate > 0;
+	size_t n = 0, of_one = 0;
+
+	for (const struct pull *p = ps->running; p != NULL; p = p->next) {
+		n += is_large(p->what) == large;
+		of_one += is_large(p->what) == large && strcmp(p->owner, owner) == 0;
+	}
+	return n < (rated ? 1 : AT_ONCE) && of_one < AT_ONCE_OF_ONE && !(rated && timer_is_set(ps->pace));
+}
+
+/* What came faster than the rate is waited for afterwards. */
+static void keep_pace(const struct pull *p)
+{
+	uint64_t rate = p->pulls->r->settings.rate;
+	int64_t ms = rate > 0 ? (int64_t)(p->taken * 1000 / rate) - (clock_mono_ms() - p->begun_ms) : 0;
+
+	if (is_large(p->what) && ms > 0)
+		timer_set(p->pulls->pace, ms);
+}
+
+static void on_look(void *arg)
+{
+	look_everywhere(arg);
 }
 
 bool pulls_has_room(struct replicas *r, uint64_t size)
@@ -242,6 +304,8 @@ static void next_stage(struct pull *p)
 			log_warn("replicas=full why=\"outbox.replica_quota is used up: what fellow members offer is not taken\"");
 		p->pulls->full = true;
 		pull_end(p, "outbox.replica_quota is used up");
+	} else if (!is_large(p->what) && !has_turn(p->pulls, p->owner, true)) {
+		pull_end(p, "");
 	} else if (row->has_head && !has_file(p, row->head_hash)) {
 		p->pulls->full = false;
 		memcpy(p->digest, row->head_hash, 32);
@@ -305,6 +369,7 @@ static enum http_taken on_octets(void *arg, struct bytes octets)
 		return HTTP_STOP;
 	}
 	digest_add(p->sum, octets.data, octets.len);
+	p->taken += octets.len;
 	return HTTP_TAKEN;
 }
 
@@ -324,6 +389,8 @@ static void on_pulled(void *arg, const struct http_reply *reply)
 	struct member *source = member_find(p->pulls->r, p->source);
 
 	p->transfer = NULL;
+	p->taken += p->what == REPLICAS_HEAD ? reply->octets : 0;
+	keep_pace(p);
 	if (source != NULL)
 		member_answered(source, reply);
 	if (p->no_disk) {
@@ -374,7 +441,7 @@ static bool ask_source(struct pull *p)
 	hex_print(bytes_of(p->hash, 32), hex);
 	snprintf(path, sizeof(path), "/outbox/%s%s", hex, tails[p->what]);
 	struct member_call call = {
-		.method = "GET", .path = path, .max = p->size, .quiet_ms = QUIET_MS, .bulk = true,
+		.method = "GET", .path = path, .max = p->size, .quiet_ms = QUIET_MS, .bulk = is_large(p->what),
 		.on_octets = p->what == REPLICAS_BODY ? on_octets : NULL, .done = on_pulled, .arg = p,
 	};
 
@@ -385,6 +452,8 @@ static bool ask_source(struct pull *p)
 		if (m == NULL || m->away || !member_can_be_asked(m) || clock_mono_ms() < m->distrust_ms || !open_tmp(p))
 			continue;
 		memcpy(p->source, m->address, sizeof(p->source));
+		if (is_large(p->what) && p->begun_ms == 0)
+			p->begun_ms = clock_mono_ms();
 		p->transfer = member_call(m, &call);
 	}
 	return true;
@@ -403,45 +472,64 @@ static bool is_lacking(const struct replica *row)
 	return row->listed && !row->done && !replica_is_whole(row) && clock_now_s() < row->expires_s;
 }
 
+static void pull_new(struct pulls *ps, const struct replica *row, enum replicas_what what)
+{
+	struct pull *p = talloc_zero(ps, struct pull);
+
+	p->pulls = ps;
+	snprintf(p->owner, sizeof(p->owner), "%s", row->owner);
+	memcpy(p->hash, row->hash, 32);
+	p->what = what;
+	p->fd = -1;
+	p->next = ps->running;
+	ps->running = p;
+	ps->r->table.coming(ps->r->table.members, p->owner, p->hash, true);
+	next_stage(p);
+}
+
 void pulls_look(struct pulls *ps, const char *owner)
 {
 	struct replicas *r = ps->r;
+	struct member *m = member_find(r, owner);
 	void *ctx = talloc_new(NULL);
-	size_t n, of_one = 0, max = r->settings.rate > 0 ? 1 : AT_ONCE;
+	size_t n;
 
-	if (r->stopped || ps->n_running >= max || member_find(r, owner) == NULL ||
-	    store_replica_count(r->parts.store, owner).wanted == 0)
+	if (r->stopped || m == NULL || store_replica_count(r->parts.store, owner).wanted == 0 ||
+	    (!has_turn(ps, owner, true) && !has_turn(ps, owner, false) && r->settings.rate == 0))
 		goto out;
-	for (const struct pull *p = ps->running; p != NULL; p = p->next)
-		of_one += strcmp(p->owner, owner) == 0;
 	struct replica **rows = store_replica_all(r->parts.store, ctx, owner, &n);
 
-	for (size_t i = 0; i < n && ps->n_running < max && of_one < AT_ONCE_OF_ONE; i++) {
-		if (!is_lacking(rows[i]) || pull_find(ps, owner, rows[i]->hash) != NULL)
-			continue;
-		struct pull *p = talloc_zero(ps, struct pull);
+	for (size_t i = 0; i < n; i++) {
+		bool large = memcmp(rows[i]->noticed, rows[i]->notices_hash, 32) == 0;
 
-		p->pulls = ps;
-		snprintf(p->owner, sizeof(p->owner), "%s", owner);
-		memcpy(p->hash, rows[i]->hash, 32);
-		p->what = REPLICAS_NOTICES;
-		p->fd = -1;
-		p->next = ps->running;
-		ps->running = p;
-		ps->n_running++;
-		of_one++;
-		next_stage(p);
+		if (!is_lacking(rows[i]) || has_failed(m, rows[i]->hash) || pull_find(ps, owner, rows[i]->hash) != NULL)
+			continue;
+		/* He need not bring what we pull at our own pace. */
+		if (r->settings.rate > 0 && !m->away && member_can_be_asked(m))
+			r->table.coming(r->table.members, owner, rows[i]->hash, true);
+		if (has_turn(ps, owner, large))
+			pull_new(ps, rows[i], large ? REPLICAS_HEAD : REPLICAS_NOTICES);
 	}
 out:
 	talloc_free(ctx);
 }
 
-bool pulls_is_pulling(const struct pulls *ps, const char *owner)
+void pulls_gone(struct pulls *ps, const char *owner, const uint8_t hash[32])
 {
-	for (const struct pull *p = ps->running; p != NULL; p = p->next)
-		if (strcmp(p->owner, owner) == 0)
-			return true;
-	return false;
+	struct pull *p = ps != NULL ? pull_find(ps, owner, hash) : NULL;
+
+	/* What is on a worker sees it itself. */
+	if (p == NULL || p->transfer == NULL)
+		return;
+	keep_pace(p);
+	pull_free(p);
+	timer_set(ps->look, 0);
+}
+
+void pulls_round(struct pulls *ps, struct member *owner)
+{
+	owner->n_failed = 0;
+	pulls_look(ps, owner->address);
 }
 
 struct pulls *pulls_start(struct replicas *r)
@@ -449,6 +537,8 @@ struct pulls *pulls_start(struct replicas *r)
 	struct pulls *ps = talloc_zero(r, struct pulls);
 
 	ps->r = r;
+	ps->look = timer_new(r->parts.loop, on_look, ps);
+	ps->pace = timer_new(r->parts.loop, on_look, ps);
 	return ps;
 }
 
@@ -461,5 +551,7 @@ void pulls_stop(struct pulls **pp)
 		return;
 	while (ps->running != NULL)
 		pull_free(ps->running);
+	timer_free(&ps->look);
+	timer_free(&ps->pace);
 	talloc_free(ps);
 }

@@ -61,6 +61,7 @@ void push_again(struct member *m)
 static void next_step(struct member *m, const struct held_text *text, struct holding *h)
 {
 	int64_t now = clock_mono_ms();
+	bool news = m->push_tries == 0;
 	uint64_t serial;
 
 	ours_list(m->r->ours, &serial);
@@ -80,7 +81,7 @@ static void next_step(struct member *m, const struct held_text *text, struct hol
 	}
 	if (m->push_since_ms == 0)
 		m->push_since_ms = now;
-	if ((m->r->settings.n_urls == 0 || now - m->push_since_ms > PATIENCE_MS) && !bring_is_running(m))
+	if ((m->r->settings.n_urls == 0 || now - m->push_since_ms > PATIENCE_MS) && (news || !bring_is_running(m)))
 		bring_start(m, h->first, h->lacking);
 	else
 		push_again(m);
@@ -193,9 +194,13 @@ void push_later(struct member *m)
 
 void push_published(struct replicas *r)
 {
-	for (struct member *m = r->members; m != NULL; m = m->hh.next)
+	struct member *m, *next;
+
+	HASH_ITER(hh, r->members, m, next) {
+		bring_look(m);
 		if (!m->away)
 			again(m, 0);
+	}
 }
 
 void push_stop(struct member *m)

@@ -515,5 +515,6 @@ void replicas_stop(struct replicas **rp)
 	ours_stop(&r->ours);
 	timer_free(&r->undone);
 	timer_free(&r->tick);
+	timer_free(&r->pace);
 	talloc_free(r);
 }

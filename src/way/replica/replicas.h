@@ -58,6 +58,7 @@ struct replicas_table {
 	void (*notices_set)(struct members *, const uint8_t hash[32], const uint8_t *digest);
 	void (*replica_set)(struct members *, const struct replica *, struct replica_rcpt *const *, size_t n);
 	void (*replica_drop)(struct members *, const char *owner, const uint8_t hash[32]);
+	void (*coming)(struct members *, const char *owner, const uint8_t hash[32], bool);
 	void (*serve)(struct members *, const char *owner, bool);
 	void (*owner_drop)(struct members *, const char *owner);
 	void (*heard)(struct offers *, const uint8_t proof[32]);

@@ -63,6 +63,9 @@ struct member {
 	bool confirmed;			/* since we started: he, or another member, has said what is newest */
 	bool round_done;		/* everybody was asked once since we started */
 	size_t n_asked;			/* others in this round */
+	/* pull.c */
+	uint8_t (*failed)[32];		/* nobody gave these in this round */
+	size_t n_failed;
 	/* push.c */
 	struct http_transfer *push_call, *held_call;
 	struct timer *push;
@@ -88,6 +91,7 @@ struct replicas {
 	struct confirm *confirms;	/* who waits for members to know of a withdrawal */
 	struct timer *undone;		/* a commit failed: rows are read anew */
 	struct timer *tick;		/* who is away */
+	struct timer *pace;		/* bring.c: the rate allows the next one; NULL: was not needed so far */
 	bool stopped;
 };
 
@@ -160,10 +164,12 @@ void push_later(struct member *);
 /* After a pause that grows. */
 void push_again(struct member *);
 
-/* bring.c */
+/* bring.c; while something large is on its way more may be started */
 void bring_start(struct member *, uint8_t (*hashes)[32], size_t n);
 bool bring_is_running(const struct member *);
 void bring_stop(struct member *);
+/* Our list has changed: what is gone need not go on. */
+void bring_look(struct member *);
 /* sync.c */
 void sync_now(struct member *);
 void sync_stop(struct member *);
@@ -187,11 +193,13 @@ void apply_forget(struct replicas *, const char *owner);
 /* pull.c */
 struct pulls *pulls_start(struct replicas *);
 void pulls_stop(struct pulls **);
-/* What of this owner is lacking? */
+/* What of this owner is lacking? What nobody gave is asked for again with a round only. */
 void pulls_look(struct pulls *, const char *owner);
+void pulls_round(struct pulls *, struct member *owner);
 /* Is there room for so many octets more? */
 bool pulls_has_room(struct replicas *, uint64_t size);
-bool pulls_is_pulling(const struct pulls *, const char *owner);
+/* It is not wanted any more. */
+void pulls_gone(struct pulls *, const char *owner, const uint8_t hash[32]);
 
 /* A file that came, to be made durable in replicas/ and opened when it is a notices object; on a worker. */
 struct keep {

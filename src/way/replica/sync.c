@@ -130,14 +130,14 @@ static void take_list(struct member *m, const struct opening *o)
 	r->table.list_set(r->table.members, m->address, o->octets, l->serial);
 	confirm(m);
 	stand_changed(r->stand);
-	pulls_look(r->pulls, m->address);
+	pulls_round(r->pulls, m);
 }
 
 static void round_over(struct member *m)
 {
 	m->round_done = true;
 	sync_judge(m);
-	pulls_look(m->r->pulls, m->address);
+	pulls_round(m->r->pulls, m);
 }
 
 static void open_done(void *arg)
