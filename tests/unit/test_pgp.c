@@ -723,25 +723,6 @@ START_TEST(sizes)
 }
 END_TEST
 
-/* All die, by somebody else's hand: what is wanted next is done without them. */
-START_TEST(dead_clerks)
-{
-	struct bytes out, in = bytes_str("x");
-	struct pgp_verdict v;
-	char line[64];
-
-	snprintf(line, sizeof(line), "kill -9 $(pgrep -P %d -x p2pmta-clerk)", (int)getppid());
-	shell(line);
-	for (int i = 0; i < 10; i++) {
-		struct bytes sealed = encrypt(alice, "x/1", in);
-
-		ck_assert_msg(pgp_open_work(bob, ctx, "x/1", sealed, MAX, &out, &v, &e) == OK, "%s", e.text);
-		ck_assert(v.signer == PGP_GOOD && bytes_equal(out, in));
-		seal(alice, "m/1", false, in);
-	}
-}
-END_TEST
-
 START_TEST(home_too_long)
 {
 	char path[200];
@@ -791,6 +772,5 @@ UNIT_SUITE("pgp")
 	suite_add_tcase(unit_suite, unit_case);
 	tcase_add_unchecked_fixture(unit_case, make_peers_with_clerks, drop_peers);
 	add_tests(unit_case);
-	UNIT(dead_clerks);
 }
 UNIT_END

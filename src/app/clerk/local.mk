@@ -4,3 +4,4 @@ p2pmta_clerk_SOURCES = src/app/clerk/main.c
 p2pmta_clerk_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 p2pmta_clerk_LDADD = $(LIB_PGP)
 EXTRA_tests_unit_test_pgp_DEPENDENCIES = p2pmta-clerk$(EXEEXT)
+EXTRA_tests_unit_test_clerk_DEPENDENCIES = p2pmta-clerk$(EXEEXT)

@@ -8,12 +8,17 @@
  * and its shell: its limits are the clerk's own, and gpg inherits them.
  *
  * A clerk ends when the daemon has closed its socket, by intent or by dying.
- * One that died itself is not replaced: its order is done in the daemon.
+ * The order of one that died itself is done in the daemon; one that does not
+ * answer in time is killed, with its gpg (each clerk is a process group), and
+ * its order is for later: in the daemon it might hang again, for ever. Who is
+ * gone is replaced when somebody needs him, and at growing intervals when it
+ * did not help.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -24,15 +29,25 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/files.h"
 #include "lib/base/mem.h"
 #include "lib/pgp/clerk.h"
 #include "lib/pgp/work.h"
 
+extern char **environ;
+
 enum { SOCKET_FD = 3, CPU_S = 20, ROLE_MAX = 16, PATH_LEN = 4096 };
 enum { CLERKS_MIN = 3, CLERKS_MAX = 8 };
 enum { OUT_MAX = CLERK_MAX + 128 * 1024 };
 #define MEMORY_MAX MIB(512)
+
+/* gpg needs some 10 ms, may use CPU_S, and may have to share the processor. */
+enum { PATIENCE_S = 60 };
+/* A clerk without a daemon sees to it himself. */
+enum { ALONE_S = PATIENCE_S + 10 };
+/* A second death in a row is not mended at once, the next ones at twice the time each, up to 64 s. */
+enum { PAUSE_MS = 1000, DOUBLINGS = 6 };
 
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -46,14 +61,20 @@ enum { OUT_MAX = CLERK_MAX + 128 * 1024 };
 /* Sealing has its own: a notice never waits behind it. */
 struct clerk {
 	bool bulk;
-	pid_t pid;
-	int fd;				/* -1: it is gone; under the lock, as is busy */
+	pid_t pid;			/* 0: waited for */
+	int fd;				/* -1: it is gone; under the lock, as is the rest */
 	bool busy;
+	bool silent;			/* it is gone because it did not answer */
+	unsigned failures;		/* since it answered last */
+	int64_t again_ms;		/* not replaced before */
 };
 
 struct clerks {
 	pthread_mutex_t lock;
-	pthread_cond_t idle;
+	pthread_cond_t idle;		/* monotonic */
+	char *program;
+	char home[PATH_LEN];		/* "" before they are taken over */
+	unsigned patience_ms;
 	unsigned n;
 	struct clerk all[2 * CLERKS_MAX];
 };
@@ -145,6 +166,8 @@ static enum outcome obey(struct pgp *p, const void *ctx, const struct ask *a, st
 		return seal(p, ctx, a, in, out, e);
 	case CLERK_NOTICE:
 		return pgp_sign_encrypt_work(p, ctx, a->role, &fpr, 1, in, out, e);
+	case CLERK_SIGN:
+		return pgp_sign_work(p, ctx, a->role, in, out, e);
 	case CLERK_OPEN:
 		return pgp_open_work(p, ctx, a->role, in, a->max, out, v, e);
 	case CLERK_SHARED:
@@ -167,7 +190,9 @@ static int serve_one(struct pgp *p, const void *ctx)
 	if (take_all(SOCKET_FD, in, ask.in_len) < 0)
 		return -1;
 	set_limits();
+	alarm(ALONE_S);
 	answer.res = obey(p, ctx, &ask, bytes_of(in, ask.in_len), &out, &answer.verdict, &answer.err);
+	alarm(0);
 	answer.out_len = answer.res == OK ? out.len : 0;
 	explicit_bzero(&ask, sizeof(ask));
 	return send_all(SOCKET_FD, &answer, sizeof(answer)) < 0 ? -1 : send_all(SOCKET_FD, out.data, answer.out_len);
@@ -186,14 +211,20 @@ static struct pgp *clerk_pgp(const char *home)
 	return p;
 }
 
+/* gpg and we are one group. */
+static void on_alone(int signo)
+{
+	(void)signo;
+	kill(0, SIGKILL);
+}
+
 /* gpg inherits: no signals of ours (a ^C is the daemon's business), no group or others, no languages to look for. */
 static void settle(void)
 {
 	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM };
-	sigset_t none;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (getpgrp() == getpid())
+		signal(SIGALRM, on_alone);
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	umask(077);
@@ -209,6 +240,7 @@ bool clerk_serve(void)
 	if (fstat(SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return false;
 	fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC);
+	settle();
 	if (take_all(SOCKET_FD, home, sizeof(home)) < 0)
 		return true;
 	home[PATH_LEN - 1] = '\0';
@@ -224,36 +256,103 @@ bool clerk_serve(void)
 	return true;
 }
 
-static _Noreturn void become_clerk(int fd, const char *program)
+/* --- ours --- */
+
+/* Without a copy of our memory, and while threads run. An errno. */
+static int spawn(const char *program, int fd, pid_t *pid_out)
 {
+	char name[] = "p2pmta-clerk", *argv[] = { name, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, fd, SOCKET_FD);
+	posix_spawn_file_actions_addclosefrom_np(&files, SOCKET_FD + 1);
+	int code = posix_spawn(pid_out, program, &files, &attr, argv, environ);
+
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	return code;
+}
+
+static _Noreturn void become_clerk(int fd)
+{
+	sigset_t none;
+
 	if (dup2(fd, SOCKET_FD) < 0)
 		_exit(EXIT_FAILURE);
-	fcntl(SOCKET_FD, F_SETFD, 0);
 	close_range(SOCKET_FD + 1, ~0u, 0);
-	settle();
-	execl(program, "p2pmta-clerk", (char *)NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "p2pmta-clerk");
 	clerk_serve();
 	_exit(EXIT_SUCCESS);
 }
 
-/* --- ours --- */
+/* Only before there are threads. An errno. */
+static int fork_one(int fd, pid_t *pid_out)
+{
+	*pid_out = fork();
+	if (*pid_out == 0) {
+		setpgid(0, 0);
+		become_clerk(fd);
+	}
+	if (*pid_out < 0)
+		return errno;
+	setpgid(*pid_out, *pid_out);	/* whoever comes first */
+	return 0;
+}
 
-static int start_one(struct clerk *c, const char *program)
+static void set_patience(const struct clerk *c, unsigned ms)
+{
+	struct timeval patience = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+static int start_one(struct clerks *cs, struct clerk *c)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -1;
-	c->pid = fork();
-	if (c->pid == 0)
-		become_clerk(fds[1], program);
+	int code = spawn(cs->program, fds[1], &c->pid);
+
+	if (code != 0 && cs->home[0] == '\0')
+		code = fork_one(fds[1], &c->pid);
 	close(fds[1]);
 	c->fd = fds[0];
-	if (c->pid > 0)
+	if (code == 0) {
+		set_patience(c, cs->patience_ms);
 		return 0;
+	}
 	close(c->fd);
+	c->fd = -1;
+	c->pid = 0;
+	errno = code;
 	return -1;
+}
+
+static struct clerks *clerks_new(const char *program)
+{
+	struct clerks *cs = mem_zero(NULL, struct clerks);
+	pthread_condattr_t monotonic;
+
+	cs->program = mem_strdup(cs, program);
+	cs->patience_ms = PATIENCE_S * 1000;
+	pthread_mutex_init(&cs->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&cs->idle, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return cs;
 }
 
 struct clerks *clerks_start(const char *program, struct err *e)
@@ -261,13 +360,11 @@ struct clerks *clerks_start(const char *program, struct err *e)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	/* One more than can run: gpg waits for its agent, too. */
 	unsigned n = cores < CLERKS_MIN ? CLERKS_MIN : cores >= CLERKS_MAX ? CLERKS_MAX : (unsigned)cores + 1;
-	struct clerks *cs = mem_zero(NULL, struct clerks);
+	struct clerks *cs = clerks_new(program);
 
-	pthread_mutex_init(&cs->lock, NULL);
-	pthread_cond_init(&cs->idle, NULL);
 	for (; cs->n < 2 * n; cs->n++) {
 		cs->all[cs->n].bulk = cs->n % 2;
-		if (start_one(&cs->all[cs->n], program) < 0) {
+		if (start_one(cs, &cs->all[cs->n]) < 0) {
 			err_sys(e, "start a clerk");
 			clerks_free(&cs);
 			return NULL;
@@ -287,78 +384,181 @@ void clerks_free(struct clerks **csp)
 		if (cs->all[i].fd >= 0)
 			close(cs->all[i].fd);
 	for (unsigned i = 0; i < cs->n; i++)
-		while (waitpid(cs->all[i].pid, NULL, 0) < 0 && errno == EINTR)
+		while (cs->all[i].pid > 0 && waitpid(cs->all[i].pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	pthread_cond_destroy(&cs->idle);
 	pthread_mutex_destroy(&cs->lock);
 	talloc_free(cs);
 }
 
-static void lay_off(struct clerk *c)
+static void set_pause(struct clerk *c)
 {
+	unsigned doublings = c->failures > DOUBLINGS ? DOUBLINGS : c->failures - 1;
+
+	c->again_ms = c->failures == 0 ? 0 : clock_mono_ms() + (PAUSE_MS << doublings);
+	c->failures++;
+}
+
+/* It has not been waited for, so both numbers are still its own. */
+static void lay_off(struct clerk *c, bool silent)
+{
+	kill(c->pid, SIGKILL);
+	kill(-c->pid, SIGKILL);
 	close(c->fd);
 	c->fd = -1;
+	c->silent = silent;
+	set_pause(c);
+}
+
+static int send_home(const struct clerks *cs, struct clerk *c)
+{
+	if (send_all(c->fd, cs->home, sizeof(cs->home)) == 0)
+		return 0;
+	lay_off(c, false);
+	return -1;
 }
 
 void pgp_take_clerks(struct pgp *p, struct clerks *cs)
 {
-	char home[PATH_LEN] = "";
-
-	assert(!p->clerks && strlen(p->home) < sizeof(home));
-	memcpy(home, p->home, strlen(p->home));
+	assert(!p->clerks && strlen(p->home) < sizeof(cs->home));
+	memcpy(cs->home, p->home, strlen(p->home));
 	for (unsigned i = 0; i < cs->n; i++)
-		if (send_all(cs->all[i].fd, home, sizeof(home)) < 0)
-			lay_off(&cs->all[i]);
+		send_home(cs, &cs->all[i]);
 	p->clerks = cs;
 }
 
-/* An idle one; waits while all are busy. NULL: there are none. */
-static struct clerk *lend(struct clerks *cs, bool bulk)
+void clerk_set_patience(struct pgp *p, unsigned ms)
 {
-	struct clerk *c = NULL;
-	bool any = true;
+	struct clerks *cs = p->clerks;
 
 	pthread_mutex_lock(&cs->lock);
-	while (!c && any) {
-		any = false;
-		for (unsigned i = 0; i < cs->n && !c; i++) {
-			if (cs->all[i].bulk != bulk || cs->all[i].fd < 0)
-				continue;
-			any = true;
-			c = cs->all[i].busy ? NULL : &cs->all[i];
-		}
-		if (!c && any)
-			pthread_cond_wait(&cs->idle, &cs->lock);
-	}
-	if (c)
-		c->busy = true;
+	cs->patience_ms = ms;
+	for (unsigned i = 0; i < cs->n; i++)
+		if (cs->all[i].fd >= 0)
+			set_patience(&cs->all[i], ms);
 	pthread_mutex_unlock(&cs->lock);
-	return c;
 }
 
-static void give_back(struct clerks *cs, struct clerk *c, bool good)
+/* Its time has come, and the one before has really gone: there are never more than there were. */
+static bool replace(struct clerks *cs, struct clerk *c)
+{
+	if (clock_mono_ms() < c->again_ms || (c->pid > 0 && waitpid(c->pid, NULL, WNOHANG) == 0))
+		return false;
+	c->pid = 0;
+	if (start_one(cs, c) == 0)
+		return send_home(cs, c) == 0;
+	c->silent = false;	/* the daemon has to do it */
+	set_pause(c);
+	return false;
+}
+
+/* Nobody has to say anything now but that there was an end. */
+static bool is_alive(const struct clerk *c)
+{
+	char octet;
+
+	return recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+enum lent { LENT, ALL_BUSY, ALL_SILENT, NONE_THERE };
+
+static enum lent find(struct clerks *cs, bool bulk, struct clerk **c_out)
+{
+	enum lent res = NONE_THERE;
+
+	for (unsigned i = 0; i < cs->n; i++) {
+		struct clerk *c = &cs->all[i];
+
+		if (c->bulk != bulk)
+			continue;
+		*c_out = c;
+		if (c->fd >= 0 && !c->busy && is_alive(c))
+			return LENT;
+		if (c->fd >= 0 && c->busy)
+			res = ALL_BUSY;
+		else if (c->fd >= 0)
+			lay_off(c, false);
+	}
+	for (unsigned i = 0; i < cs->n; i++) {
+		struct clerk *c = &cs->all[i];
+
+		if (c->bulk != bulk || c->fd >= 0)
+			continue;
+		*c_out = c;
+		if (replace(cs, c))
+			return LENT;
+		if (c->silent && res == NONE_THERE)
+			res = ALL_SILENT;
+	}
+	return res;
+}
+
+static struct timespec from_now(unsigned ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_nsec -= 1000000000L;
+		t.tv_sec++;
+	}
+	return t;
+}
+
+/* An idle one, or a new one; waits while all are busy, but not longer than each of them may be. */
+static enum lent lend(struct clerks *cs, bool bulk, struct clerk **c_out)
+{
+	struct timespec until = { 0 };
+	enum lent res;
+	int waited = 0;
+
+	pthread_mutex_lock(&cs->lock);
+	while ((res = find(cs, bulk, c_out)) == ALL_BUSY && waited != ETIMEDOUT) {
+		if (until.tv_sec == 0)
+			until = from_now(cs->patience_ms);
+		waited = pthread_cond_timedwait(&cs->idle, &cs->lock, &until);
+	}
+	if (res == LENT)
+		(*c_out)->busy = true;
+	pthread_mutex_unlock(&cs->lock);
+	return res;
+}
+
+enum talked { ANSWERED, DIED, SILENT };
+
+static void give_back(struct clerks *cs, struct clerk *c, enum talked talked)
 {
 	pthread_mutex_lock(&cs->lock);
-	if (!good)
-		lay_off(c);
+	if (talked == ANSWERED)
+		c->failures = 0;
+	else
+		lay_off(c, talked == SILENT);
 	c->busy = false;
 	pthread_cond_broadcast(&cs->idle);
 	pthread_mutex_unlock(&cs->lock);
 }
 
-static bool talk(const struct clerk *c, const void *ctx, const struct ask *ask, struct bytes in, struct answer *answer,
-    struct bytes *out)
+static enum talked broken(void)
 {
+	return errno == EAGAIN ? SILENT : DIED;
+}
+
+static enum talked talk(const struct clerk *c, const void *ctx, const struct ask *ask, struct bytes in,
+    struct answer *answer, struct bytes *out)
+{
+	errno = 0;		/* an end is none */
 	if (send_all(c->fd, ask, sizeof(*ask)) < 0 || send_all(c->fd, in.data, in.len) < 0 ||
 	    take_all(c->fd, answer, sizeof(*answer)) < 0)
-		return false;
+		return broken();
 	uint8_t *octets = mem_array(ctx, uint8_t, answer->out_len + 1);
 
 	if (take_all(c->fd, octets, answer->out_len) < 0)
-		return false;
+		return broken();
 	octets[answer->out_len] = '\0';
 	*out = bytes_of(octets, answer->out_len);
-	return true;
+	return ANSWERED;
 }
 
 static struct ask ask_of(const struct pgp *p, const struct clerk_order *o)
@@ -378,20 +578,28 @@ static struct ask ask_of(const struct pgp *p, const struct clerk_order *o)
 bool clerk_do(struct pgp *p, const void *ctx, const struct clerk_order *o, enum outcome *res_out, struct bytes *out,
     struct pgp_verdict *v, struct err *e)
 {
-	struct clerk *c = NULL;
+	struct answer answer = { .res = RETRY };
+	enum talked talked = SILENT;
+	struct clerk *c;
 
-	if (p->clerks && o->in.len <= CLERK_MAX)
-		c = lend(p->clerks, o->task == CLERK_SEAL);
-	if (!c)
+	if (!p->clerks || o->in.len > CLERK_MAX)
 		return false;
-	struct ask ask = ask_of(p, o);
-	struct answer answer;
-	bool good = talk(c, ctx, &ask, o->in, &answer, out);
+	enum lent lent = lend(p->clerks, o->task == CLERK_SEAL, &c);
 
-	give_back(p->clerks, c, good);
-	explicit_bzero(&ask, sizeof(ask));
-	if (!good)
+	if (lent == LENT) {
+		struct ask ask = ask_of(p, o);
+
+		talked = talk(c, ctx, &ask, o->in, &answer, out);
+		explicit_bzero(&ask, sizeof(ask));
+		give_back(p->clerks, c, talked);
+	}
+	if (lent == NONE_THERE || talked == DIED)
 		return false;
+	if (talked == SILENT) {
+		answer.res = RETRY;
+		err_set(&answer.err, "gpg did not answer in time");
+		*out = bytes_of(NULL, 0);
+	}
 	*res_out = answer.res;
 	if (v)
 		*v = answer.verdict;

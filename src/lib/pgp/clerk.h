@@ -9,7 +9,7 @@
 
 enum { CLERK_MAX = 96 * 1024 };		/* octets in; a message that the store keeps as a row, and what its limits leave */
 
-enum clerk_task { CLERK_SEAL, CLERK_NOTICE, CLERK_OPEN, CLERK_SHARED, CLERK_VERIFY };
+enum clerk_task { CLERK_SEAL, CLERK_NOTICE, CLERK_SIGN, CLERK_OPEN, CLERK_SHARED, CLERK_VERIFY };
 
 struct clerk_order {
 	enum clerk_task task;
@@ -21,8 +21,14 @@ struct clerk_order {
 	size_t max;			/* of the result */
 };
 
-/* True: res_out, out (below ctx) and verdict, which may be NULL, are as after the call in this process. */
+/*
+ * True: res_out, out (below ctx) and verdict, which may be NULL, are as after the call in this process. RETRY
+ * also when gpg did not answer in time (a minute): the clerk and its gpg have been killed then.
+ */
 bool clerk_do(struct pgp *, const void *ctx, const struct clerk_order *, enum outcome *res_out, struct bytes *out,
     struct pgp_verdict *, struct err *);
+
+/* For tests: how long an answer may take. */
+void clerk_set_patience(struct pgp *, unsigned ms);
 
 #endif

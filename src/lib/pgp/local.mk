@@ -20,3 +20,8 @@ check_PROGRAMS += tests/unit/test_pgp
 tests_unit_test_pgp_SOURCES = tests/unit/test_pgp.c tests/unit/unit.h
 tests_unit_test_pgp_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_pgp_LDADD = $(LIB_PGP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_clerk
+tests_unit_test_clerk_SOURCES = tests/unit/test_clerk.c tests/unit/unit.h
+tests_unit_test_clerk_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_clerk_LDADD = $(LIB_PGP) $(CHECK_LIBS)

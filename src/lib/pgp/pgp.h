@@ -37,8 +37,10 @@ enum outcome pgp_look(const char *home, const char *fpr, struct err *);
  * Small processes that start gpg in place of this one, whose fork would cost
  * more than gpg: a few per core. Start them first of all, before threads and
  * before memory grows; they do nothing until a pgp takes them over (it is
- * theirs from then on, and pgp_free() ends them). Without any, or when they
- * have died, all is done in this process, only slower.
+ * theirs from then on, and pgp_free() ends them). Without any all is done in
+ * this process, only slower. One that died is replaced when it is needed; one
+ * that does not answer within a minute is killed, with its gpg, and what was
+ * asked of it is RETRY.
  */
 struct clerks;
 /* program: p2pmta-clerk; when there is none they are forks of this process, which cost more, but not so much. */
