@@ -248,7 +248,7 @@ void store_content_sweep(struct store *s, uint64_t id)
 	if (id == 0 || !find_file(s, id, &place, digest))
 		return;
 	if (is_referred_to(s, id)) {
-		if (place != PLACE_NONE)
+		if (place == PLACE_SPOOL)
 			settle(s, id, place, digest);
 		return;
 	}

@@ -7,8 +7,9 @@
  * undoes the transaction. Loop thread. Loaded structs are below ctx.
  *
  * A small one may come as octets: they are a row, durable with the others of
- * its commit, and become a file only when somebody asks for its path, or goes
- * on with the message when its letter is done.
+ * its commit. In PLACE_SPOOL they become a file when somebody goes on with the
+ * message though its letter is done; elsewhere they stay a row. Who asks for
+ * the path gets a copy.
  */
 #include "lib/store/store.h"
 

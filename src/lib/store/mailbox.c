@@ -318,16 +318,20 @@ static bool is_standard(const struct store *s, const struct box *box)
 	return false;
 }
 
-enum outcome store_mailbox_delete(struct store *s, const char *name, struct err *e)
+enum outcome store_mailbox_may_delete(struct store *s, const char *name, struct err *e)
 {
 	struct box *box = find(s, name, e);
 
-	if (!box)
-		return REJECT;
-	if (is_standard(s, box)) {
+	if (box && is_standard(s, box))
 		err_set(e, "a standard mailbox cannot be deleted");
+	return box && !is_standard(s, box) ? OK : REJECT;
+}
+
+enum outcome store_mailbox_delete(struct store *s, const char *name, struct err *e)
+{
+	if (store_mailbox_may_delete(s, name, e) != OK)
 		return REJECT;
-	}
+	struct box *box = find(s, name, e);
 	uint64_t id = box->pub.id;
 	message_expunge_all(s, box);
 	box->run.hi = 0;

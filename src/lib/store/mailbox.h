@@ -59,6 +59,8 @@ struct mailbox **store_mailbox_all(struct store *, const void *ctx, size_t *n_ou
 enum outcome store_mailbox_create(struct store *, const char *name, struct err *);
 /* What a new one is for (RFC 6154): as member special; before anybody has asked for it. */
 void store_mailbox_set_special(struct store *, struct mailbox *, const char *special);
+/* With its messages, in this turn: who expunges many of them before, in slices, asks first whether it may go. */
+enum outcome store_mailbox_may_delete(struct store *, const char *name, struct err *);
 enum outcome store_mailbox_delete(struct store *, const char *name, struct err *);
 /* Children move along; INBOX moves its messages (RFC 3501 section 6.3.5). */
 enum outcome store_mailbox_rename(struct store *, const char *from, const char *to, struct err *);

@@ -171,7 +171,7 @@ static void done(void *arg)
 	drop(j);
 }
 
-bool imap_binary_decode(struct imap_session *s, struct imap_binary *x, const struct imap_body *b,
+bool imap_binary_decode(struct imap_session *s, struct imap_binary *x, struct imap_body *b,
     void (*then)(struct imap_session *))
 {
 	static const struct pool_job decode_job = { .work = work, .done = done, .drop = drop };
@@ -188,7 +188,7 @@ bool imap_binary_decode(struct imap_session *s, struct imap_binary *x, const str
 	j->target = x;
 	j->n = x->n;
 	j->sections = mem_dup(j, x->sections, x->n * sizeof(x->sections[0]));
-	j->in = fcntl(b->fd, F_DUPFD_CLOEXEC, 3);
+	j->in = fcntl(imap_body_fd(b), F_DUPFD_CLOEXEC, 3);
 	j->out = -1;
 	j->dir = mem_strdup(j, store_dir(s->imap->store, PLACE_INBOX));
 	pool_submit(s->imap->pool, POOL_SOON, &decode_job, j);
@@ -197,7 +197,7 @@ bool imap_binary_decode(struct imap_session *s, struct imap_binary *x, const str
 
 /* ---- sending ---- */
 
-void imap_binary_send(struct imap_session *s, const struct imap_body *b, const struct imap_binary *x,
+void imap_binary_send(struct imap_session *s, struct imap_body *b, const struct imap_binary *x,
     const struct imap_att *a, size_t item)
 {
 	const struct section *k = &x->sections[item];
@@ -217,5 +217,8 @@ void imap_binary_send(struct imap_session *s, const struct imap_body *b, const s
 	buf_adds(s->out, "~{");
 	imap_add_number(s->out, len);
 	buf_adds(s->out, "}\r\n");
-	imap_body_send_file(s, k->encoded ? x->fd : b->fd, k->offset + from, len);
+	if (k->encoded)
+		imap_body_send_file(s, x->fd, k->offset + from, len);
+	else
+		imap_body_send_octets(s, b, k->offset + from, len);
 }

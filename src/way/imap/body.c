@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,12 +46,37 @@ bool imap_body_open(struct imap_session *s, struct imap_body *b)
 	const struct content *c = b->content;
 	struct stat st;
 
+	if (c->size <= CONTENT_SMALL)
+		b->octets = store_content_octets(s->imap->store, b, c->id);
+	if (b->octets.data && b->octets.len == c->size)
+		return true;
+	b->octets = bytes_of(NULL, 0);
 	b->fd = store_content_open(s->imap->store, c);
 	if (b->fd >= 0 && fstat(b->fd, &st) == 0 && (uint64_t)st.st_size == c->size)
 		return true;
 	log_err("content=%llu file=missing-or-cut path=%s: %s", (unsigned long long)c->id,
 	    store_path(s->imap->store, b, c->place, c->digest), b->fd < 0 ? strerror(errno) : "length differs");
 	return false;
+}
+
+bool imap_body_is_open(const struct imap_body *b)
+{
+	return b->fd >= 0 || b->octets.data;
+}
+
+int imap_body_fd(struct imap_body *b)
+{
+	if (b->fd >= 0 || !b->octets.data)
+		return b->fd;
+	b->fd = memfd_create("body", MFD_CLOEXEC);
+	if (b->fd >= 0 && files_write(b->fd, b->octets.data, b->octets.len) < 0) {
+		int code = errno;
+
+		close(b->fd);
+		b->fd = -1;
+		errno = code;
+	}
+	return b->fd;
 }
 
 const struct mime *imap_body_mime(struct imap_body *b)
@@ -165,6 +191,14 @@ void imap_body_send_file(struct imap_session *s, int from, uint64_t offset, uint
 		imap_end(s, "Out of descriptors");
 }
 
+void imap_body_send_octets(struct imap_session *s, struct imap_body *b, uint64_t offset, uint64_t len)
+{
+	if (b->octets.data)
+		buf_add(s->out, b->octets.data + offset, (size_t)len);
+	else
+		imap_body_send_file(s, b->fd, offset, len);
+}
+
 void imap_body_send(struct imap_session *s, struct imap_body *b, const struct imap_att *a)
 {
 	struct piece p = find_piece(b, a);
@@ -184,5 +218,5 @@ void imap_body_send(struct imap_session *s, struct imap_body *b, const struct im
 	if (p.in_memory)
 		buf_add(s->out, p.memory.data, p.memory.len);
 	else
-		imap_body_send_file(s, b->fd, p.offset, p.len);
+		imap_body_send_octets(s, b, p.offset, p.len);
 }

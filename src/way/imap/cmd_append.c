@@ -1,9 +1,11 @@
 /*
- * APPEND, of one message or several (RFC 3502): each goes from the connection
- * into a temporary file, octet by octet as it is; a worker computes digests
- * and structures and makes the files durable under their names; then the rows,
- * all in one transaction. Whatever is wrong is known before the client is
- * asked for the octets. When the session goes in between, the files go, too:
+ * APPEND, of one message or several (RFC 3502). A small one waits in memory and
+ * becomes a row, durable with the others of its turn; the next command begins at
+ * once, so that many sent ahead share a sync. A larger one goes from the
+ * connection into a temporary file, octet by octet as it is; a worker computes
+ * digests and structures and makes the files durable under their names; then
+ * the rows, all in one transaction. Whatever is wrong is known before the client
+ * is asked for the octets. When the session goes in between, the files go, too:
  * the store alone knows whether another message has the same octets.
  *
  * A literal8 (RFC 3516) is taken as a literal is; a message with NUL is not
@@ -33,12 +35,19 @@
 #include "way/imap/seqset.h"
 #include "way/imap/session.h"
 
-enum { MAX_TRIES = 10 };
+enum {
+	MAX_TRIES = 10,
+	SMALL_MAX = 16 * 1024,		/* larger ones are files */
+	SMALL_SUM = 64 * 1024,		/* of one command */
+	AHEAD_MAX = 32,			/* commands that one turn takes */
+};
 
-/* One message: what it is given, and its file. */
+/* One message: what it is given, and its octets or its file. */
 struct item {
 	struct imap_flags flags;
 	int64_t internal_ms;
+	uint8_t *octets;		/* NULL: a file */
+	size_t n_octets, size;
 	char *tmp;
 	char *spare;			/* a second name of the file; the worker's */
 	char *path;			/* what it is renamed to */
@@ -52,7 +61,8 @@ struct imap_append {
 	size_t n, size;
 	size_t n_literals;		/* also of those that were wrong */
 	uint64_t left;			/* octets of the literal still to come */
-	int fd;				/* of the last one; -1: its octets are thrown away */
+	size_t n_small;			/* octets in memory */
+	int fd;				/* of the last one; -1: it is small, or its octets are thrown away */
 	bool is_literal8;
 	const char *error;		/* answer of the command, once the octets are over */
 };
@@ -176,6 +186,13 @@ static const char *open_file(struct imap_session *s, struct imap_append *a, stru
 	return no_room(code);
 }
 
+static void wait_in_memory(struct imap_append *a, struct item *item)
+{
+	item->size = (size_t)a->left;
+	item->octets = mem_array(a, uint8_t, item->size);
+	a->n_small += item->size;
+}
+
 static struct item *add_item(struct imap_append *a)
 {
 	if (a->n == a->size) {
@@ -205,7 +222,9 @@ static void begin_item(struct imap_session *s, struct imap_append *a, const stru
 		a->error = check(s, item, args, n);
 	if (!a->error)
 		a->error = check_size(a->left);
-	if (!a->error)
+	if (!a->error && a->left <= SMALL_MAX && a->left <= SMALL_SUM - a->n_small)
+		wait_in_memory(a, item);
+	else if (!a->error)
 		a->error = open_file(s, a, item);
 }
 
@@ -237,7 +256,8 @@ void imap_append_literal(struct imap_session *s)
 static void throw_away(struct imap_append *a, const char *error)
 {
 	a->error = error;
-	close(a->fd);
+	if (a->fd >= 0)
+		close(a->fd);
 	a->fd = -1;
 }
 
@@ -249,10 +269,15 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 	if (n == 0)
 		return 0;
 	a->left -= n;
-	if (a->fd < 0)
+	if (a->error)
 		return n;
+	struct item *item = &a->items[a->n - 1];
+
 	if (memchr(data, '\0', n)) {
 		throw_away(a, a->is_literal8 ? "NO [UNKNOWN-CTE] Message has a NUL octet" : "NO Message has a NUL octet");
+	} else if (item->octets) {
+		memcpy(item->octets + item->n_octets, data, n);
+		item->n_octets += n;
 	} else if (files_write(a->fd, data, n) < 0) {
 		int code = errno;
 
@@ -263,6 +288,17 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 }
 
 /* ---- the worker's part ---- */
+
+/* Strings below the job, as m is. */
+static void describe(struct job *j, struct content *c, const struct mime *m)
+{
+	c->place = PLACE_INBOX;
+	c->envelope = mime_envelope(j, m);
+	c->body = mime_body(j, m);
+	c->bodystructure = mime_bodystructure(j, m);
+	c->skeleton = mime_skeleton(m);
+	c->parts = mime_parts_text(m);
+}
 
 static enum outcome scan(struct job *j, struct item *item, int fd)
 {
@@ -276,14 +312,21 @@ static enum outcome scan(struct job *j, struct item *item, int fd)
 	m = mime_from_fd(j, fd, &j->err);
 	if (!m)
 		return RETRY;
-	c->place = PLACE_INBOX;
-	c->envelope = mime_envelope(j, m);
-	c->body = mime_body(j, m);
-	c->bodystructure = mime_bodystructure(j, m);
-	c->skeleton = mime_skeleton(m);
-	c->parts = mime_parts_text(m);
+	describe(j, c, m);
 	item->path = files_fanout(j, j->dir, c->digest);
 	return OK;
+}
+
+/* The same of a small one; on the loop. */
+static void scan_small(struct job *j, struct item *item)
+{
+	struct bytes octets = bytes_of(item->octets, item->n_octets);
+	struct mime_scan *scan = mime_scan_new(j);
+
+	mime_scan_feed(scan, octets);
+	digest_of(octets, item->content.digest);
+	item->content.size = octets.len;
+	describe(j, &item->content, mime_scan_take(&scan, j));
 }
 
 /* Under its name; its octets have another one, in case that goes. */
@@ -314,14 +357,14 @@ static void work(void *arg)
 
 	j->res = OK;
 	for (size_t i = 0; i < j->n && j->res == OK; i++)
-		if (!j->items[i].is_kept)
+		if (!j->items[i].octets && !j->items[i].is_kept)
 			j->res = work_item(j, &j->items[i]);
 }
 
 static void job_free(struct job *j)
 {
 	for (size_t i = 0; i < j->n; i++) {
-		if (!j->items[i].is_kept)
+		if (j->items[i].tmp && !j->items[i].is_kept)
 			files_drop(j->items[i].tmp);
 		if (j->items[i].spare)
 			files_drop(j->items[i].spare);
@@ -348,6 +391,19 @@ static void sweep(struct job *j)
 			store_place_sweep(j->store, PLACE_INBOX, j->items[i].content.digest);
 }
 
+static uint32_t add_one(struct store *st, struct mailbox *box, struct item *item)
+{
+	struct content *c = &item->content;
+
+	if (item->octets) {
+		store_content_add_small(st, c, bytes_of(item->octets, item->n_octets));
+	} else {
+		store_place_new(st, PLACE_INBOX, c->digest);
+		store_content_add(st, c);
+	}
+	return store_message_add(st, box, c->id, item->flags.flags, item->flags.keywords, item->internal_ms)->uid;
+}
+
 static void add(struct imap_session *s, struct job *j)
 {
 	struct store *st = s->imap->store;
@@ -361,15 +417,14 @@ static void add(struct imap_session *s, struct job *j)
 		return;
 	}
 	buf_addf(b, "OK [APPENDUID %u ", (unsigned)box->uidvalidity);
-	for (size_t i = 0; i < j->n; i++) {
-		struct item *item = &j->items[i];
-
-		store_place_new(st, PLACE_INBOX, item->content.digest);
-		store_content_add(st, &item->content);
-		uids[i] = store_message_add(st, box, item->content.id, item->flags.flags, item->flags.keywords, item->internal_ms)->uid;
-	}
+	for (size_t i = 0; i < j->n; i++)
+		uids[i] = add_one(st, box, &j->items[i]);
 	imap_seqset_print(b, uids, j->n);
-	imap_finish_durable(s, "%s] Append completed", b->data);
+	/* So many, and the next is of another turn. */
+	if (++s->imap->n_appends < AHEAD_MAX)
+		imap_finish_ahead(s, "%s] Append completed", b->data);
+	else
+		imap_finish_durable(s, "%s] Append completed", b->data);
 }
 
 /* What another message with the same octets took along is written again. */
@@ -378,6 +433,8 @@ static bool are_here(struct job *j)
 	bool here = j->res == OK;
 
 	for (size_t i = 0; i < j->n && j->res == OK; i++) {
+		if (j->items[i].octets)
+			continue;
 		j->items[i].is_kept = access(j->items[i].path, R_OK) == 0;
 		here = here && j->items[i].is_kept;
 	}
@@ -442,9 +499,24 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 	j->mailbox = talloc_steal(j, a->mailbox);
 	j->items = talloc_steal(j, a->items);
 	j->n = a->n;
-	for (size_t i = 0; i < j->n; i++)
-		j->items[i].tmp = talloc_steal(j, j->items[i].tmp);
+	bool all_small = true;
+
+	for (size_t i = 0; i < j->n; i++) {
+		struct item *item = &j->items[i];
+
+		item->tmp = talloc_steal(j, item->tmp);
+		item->octets = talloc_steal(j, item->octets);
+		if (item->octets)
+			scan_small(j, item);
+		else
+			all_small = false;
+	}
 	a->n = 0;
 	imap_append_drop(&s->append);
-	pool_submit(s->imap->pool, POOL_SOON, &append_job, j);
+	if (all_small) {
+		add(s, j);
+		job_free(j);
+	} else {
+		pool_submit(s->imap->pool, POOL_SOON, &append_job, j);
+	}
 }

@@ -143,6 +143,30 @@ void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 	finish_naming(s, &x);
 }
 
+/* Its messages in slices, then what is left of it. */
+static void delete_some(struct imap_session *s)
+{
+	const char *name = (const char *)s->cmd->state;
+	struct store *st = s->imap->store;
+	struct mailbox *box = store_mailbox_find(st, name);
+	int64_t started = clock_mono_ms();
+	struct err e;
+
+	while (box && box->n_messages > 0) {
+		store_message_expunge(st, box, box->messages[box->n_messages - 1].uid);
+		if (imap_is_slice_over(s, started)) {
+			imap_yield(s, delete_some);
+			return;
+		}
+	}
+	s->imap->quiet = s->id;
+	enum outcome res = store_mailbox_delete(st, name, &e);
+
+	s->imap->quiet = 0;
+	if (finish_outcome(s, res, &e))
+		imap_finish_durable(s, "OK Delete completed");
+}
+
 void imap_cmd_delete(struct imap_session *s, struct imap_cmd *c)
 {
 	struct err e;
@@ -154,12 +178,9 @@ void imap_cmd_delete(struct imap_session *s, struct imap_cmd *c)
 		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
 		return;
 	}
-	s->imap->quiet = s->id;
-	enum outcome res = store_mailbox_delete(s->imap->store, name, &e);
-
-	s->imap->quiet = 0;
-	if (finish_outcome(s, res, &e))
-		imap_finish_durable(s, "OK Delete completed");
+	c->state = (void *)mem_strdup(c, name);
+	if (finish_outcome(s, store_mailbox_may_delete(s->imap->store, name, &e), &e))
+		delete_some(s);
 }
 
 void imap_cmd_rename(struct imap_session *s, struct imap_cmd *c)

@@ -99,7 +99,7 @@ static bool is_sent(const struct fetch *f, const struct imap_att *a, const struc
 		return false;
 
 	if (a->needs & NEED_BODY)
-		return b && b->fd >= 0;
+		return b && imap_body_is_open(b);
 	if (a->needs & NEED_BRIEF)
 		return c && c->envelope && c->body && c->bodystructure;
 	return !(a->needs & NEED_SKELETON) || c;
@@ -345,7 +345,7 @@ static bool do_message(struct imap_session *s, struct fetch *f, size_t index)
 		f->failed = RETRY;
 		f->why = "The message file cannot be read";
 	}
-	if (f->what.needs & NEED_DECODED && b && b->fd >= 0 && !f->binary && wait_for_binary(s, f, index, b)) {
+	if (f->what.needs & NEED_DECODED && b && imap_body_is_open(b) && !f->binary && wait_for_binary(s, f, index, b)) {
 		talloc_free(ctx);
 		return false;
 	}

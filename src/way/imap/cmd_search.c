@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/files.h"
 #include "lib/base/mem.h"
 #include "lib/mime/mime.h"
 #include "way/imap/flags.h"
@@ -24,7 +26,8 @@ enum { BATCH = 64, BATCH_OCTETS = 1024 * 1024, LOOP_OCTETS = 256 * 1024, LOOKS =
 
 struct item {
 	struct imap_facts facts;
-	char *path;			/* NULL: the body is not here */
+	struct bytes octets;		/* of a small one */
+	char *path;			/* NULL: it is small, or not here */
 	struct bytes skeleton;
 	const char *parts;
 	bool hit;
@@ -95,6 +98,18 @@ static bool in_body(void *arg, const char *text)
 	return it->mime && it->fd >= 0 && imap_text_in_body(it->mime, it->fd, text);
 }
 
+static int open_item(const struct item *it)
+{
+	if (!it->octets.data)
+		return it->path ? open(it->path, O_RDONLY | O_CLOEXEC) : -1;
+	int fd = memfd_create("body", MFD_CLOEXEC);
+
+	if (fd < 0 || files_write(fd, it->octets.data, it->octets.len) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static void work(void *arg)
 {
 	struct batch *b = (struct batch *)arg;
@@ -103,7 +118,7 @@ static void work(void *arg)
 	for (size_t i = 0; i < b->n; i++) {
 		struct item *it = &b->items[i];
 
-		it->fd = it->path ? open(it->path, O_RDONLY | O_CLOEXEC) : -1;
+		it->fd = open_item(it);
 		it->mime = mime_from_skeleton(b, it->skeleton, it->parts, it->facts.size, &e);
 		it->facts.body = in_body;
 		it->facts.body_arg = it;
@@ -160,8 +175,11 @@ static bool put_off(struct imap_session *s, struct search *x, const struct imap_
 	it->skeleton = bytes_dup(b, c->skeleton);
 	it->facts.header = bytes_of(it->skeleton.data, f->header.len);
 	it->parts = mem_strdup(b, c->parts ? c->parts : "");
-	it->path = c->place != PLACE_NONE ? store_content_path(s->imap->store, b, c->id) : NULL;
-	b->octets += c->skeleton.len;
+	if (c->place != PLACE_NONE && c->size <= CONTENT_SMALL)
+		it->octets = store_content_octets(s->imap->store, b, c->id);
+	if (c->place != PLACE_NONE && !it->octets.data)
+		it->path = store_content_path(s->imap->store, b, c->id);
+	b->octets += it->skeleton.len + it->octets.len;
 	return b->n == BATCH || b->octets > BATCH_OCTETS;
 }
 

@@ -116,6 +116,11 @@ const struct imap_arg *imap_parser_args(const struct imap_parser *p, size_t *n_o
 	return *n_out > 0 ? p->stack[0].args + 2 : NULL;
 }
 
+bool imap_parser_is_fresh(const struct imap_parser *p)
+{
+	return p->state == S_START && p->depth == 0 && p->stack[0].n == 0 && p->token_len == 0;
+}
+
 unsigned imap_parser_depth(const struct imap_parser *p)
 {
 	return p->depth;

@@ -53,6 +53,8 @@ const char *imap_parser_tag(const struct imap_parser *);
 const char *imap_parser_name(const struct imap_parser *);
 const struct imap_arg *imap_parser_args(const struct imap_parser *, size_t *n_out);
 /* Depth of open lists. */
+/* Has nothing of a command come yet? */
+bool imap_parser_is_fresh(const struct imap_parser *);
 unsigned imap_parser_depth(const struct imap_parser *);
 const char *imap_parser_error(const struct imap_parser *);
 /* Too much to skip: the connection has to end. */

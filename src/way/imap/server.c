@@ -134,6 +134,7 @@ static void on_committed(void *arg)
 
 	TAILQ_FOREACH(s, &imap->sessions, entry)
 		imap_release(s);
+	imap->n_appends = 0;
 }
 
 /* What sessions know, or were about to tell, is untrue now: they have to start anew. */
@@ -143,11 +144,10 @@ static void on_undone(void *arg)
 	struct imap_session *s;
 
 	TAILQ_FOREACH(s, &imap->sessions, entry) {
-		if (!s->view && !s->is_held)
-			continue;
-		imap_drop_held(s);
-		imap_end(s, "Changes could not be stored, please connect again");
+		if (s->view || s->is_held)
+			imap_undo(s);
 	}
+	imap->n_appends = 0;
 }
 
 /* ---- life ---- */

@@ -36,6 +36,8 @@ enum {
 	START_COMMAND = 8 * 1024,
 };
 
+#define NOT_STORED "[UNAVAILABLE] The change could not be stored, try again"
+
 /* ---- output ---- */
 
 bool imap_is_traced(void)
@@ -74,15 +76,32 @@ void imap_release(struct imap_session *s)
 {
 	if (!s->is_held)
 		return;
-	s->is_held = false;
+	s->is_held = s->is_bound = false;
+	TALLOC_FREE(s->ahead);
 	conn_release(s->conn);
 }
 
-void imap_drop_held(struct imap_session *s)
+/* It has not heard of anything that is not true, and has asked for nothing since. */
+static bool can_go_on(const struct imap_session *s)
 {
+	return !s->view && !s->is_bound && !s->cmd && !s->append && imap_parser_is_fresh(s->parser);
+}
+
+void imap_undo(struct imap_session *s)
+{
+	struct buf *ahead = s->ahead;
+	char *save = NULL;
+
 	buf_clear(s->out);
-	s->is_held = false;
 	conn_drop(s->conn);
+	s->is_held = false;
+	s->ahead = NULL;
+	if (!can_go_on(s))
+		imap_end(s, "Changes could not be stored, please connect again");
+	for (char *tag = ahead ? strtok_r(ahead->data, " ", &save) : NULL; tag && !s->ending; tag = strtok_r(NULL, " ", &save))
+		imap_send(s, "%s NO " NOT_STORED, tag);
+	imap_flush(s);
+	talloc_free(ahead);
 }
 
 void imap_flush(struct imap_session *s)
@@ -155,7 +174,7 @@ static void drop_cmd(struct imap_session *s)
 	TALLOC_FREE(s->cmd);
 }
 
-static void finish(struct imap_session *s, const char *text)
+static void finish(struct imap_session *s, const char *text, bool ahead)
 {
 	struct imap_cmd *c = s->cmd;
 
@@ -166,8 +185,13 @@ static void finish(struct imap_session *s, const char *text)
 	if (s->view && imap_tell(s, !(flags & KEEPS_NUMBERS), flags & BY_UID) && flags & ASIDE)
 		s->view->told_aside = true;
 	imap_send(s, "%s %s", c->tag, text);
+	if (ahead) {
+		s->ahead = s->ahead ? s->ahead : buf_new(s, MIB(1));
+		buf_addf(s->ahead, "%s ", c->tag);
+	}
 	drop_cmd(s);
 	imap_flush(s);
+	s->is_bound |= s->is_held && !ahead;
 	take_input(s);
 }
 
@@ -180,13 +204,26 @@ void imap_finish(struct imap_session *s, const char *fmt, ...)
 	char *text = mem_vprintf(s, fmt, ap);
 
 	va_end(ap);
-	finish(s, text);
+	finish(s, text, false);
+	talloc_free(text);
+}
+
+void imap_finish_ahead(struct imap_session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	assert(s->cmd && store_is_pending(s->imap->store));
+	va_start(ap, fmt);
+	char *text = mem_vprintf(s, fmt, ap);
+
+	va_end(ap);
+	finish(s, text, true);
 	talloc_free(text);
 }
 
 static void finish_now(struct imap_session *s, bool ok)
 {
-	const char *reply = ok ? s->cmd->reply : "NO [UNAVAILABLE] The change could not be stored, try again";
+	const char *reply = ok ? s->cmd->reply : "NO " NOT_STORED;
 
 	imap_finish(s, "%s", reply);
 }

@@ -82,6 +82,8 @@ struct imap_session {
 	void (*on_wait)(struct imap_session *);
 	bool authed, ending, draining, held_back, told_soon;
 	bool is_held;			/* what goes out waits for the store, see imap_flush() */
+	bool is_bound;			/* what is kept back is more than answers of imap_finish_ahead() */
+	struct buf *ahead;		/* tags of those, a space after each; NULL: none */
 	bool is_private;		/* what goes out now is of a message: not to be traced */
 	unsigned failures;		/* of login */
 	unsigned enabled;		/* ENABLED_... */
@@ -125,6 +127,7 @@ struct imap {
 	struct penalty penalty;		/* unless settings.penalty */
 	unsigned n_pulls;		/* that run */
 	bool is_stopping;
+	unsigned n_appends;		/* since the last commit */
 	bool is_closing_box;		/* a session deletes the mailbox it has selected */
 };
 
@@ -141,7 +144,7 @@ void imap_flush(struct imap_session *);
 /* All is on disk: what was kept back goes. */
 void imap_release(struct imap_session *);
 /* A commit failed: what was kept back, and what is in s->out, goes to nobody. */
-void imap_drop_held(struct imap_session *);
+void imap_undo(struct imap_session *);
 /* A line for the trace, instead of what is_private kept out of it. */
 void imap_trace(const struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool imap_is_traced(void);
@@ -151,6 +154,11 @@ void imap_continue(struct imap_session *, const char *text);
 void imap_finish(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Same, once all that was written so far is on disk. */
 void imap_finish_durable(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Same, but the next command may begin at once; its answer goes after this one. When what was written is undone,
+ * the client hears NO if all that was kept back from it are such answers, else the session ends.
+ */
+void imap_finish_ahead(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* fn once all that was written so far is on disk (ok), or was undone. */
 void imap_when_durable(struct imap_session *, void (*fn)(struct imap_session *, bool ok));
 /* Let others have a turn, wait until output has drained, then more(). */
