@@ -226,6 +226,47 @@ START_TEST(folded_after_failure)
 }
 END_TEST
 
+/* A fold that a restart cut off, or that the daemon never came to, begins with the next start. */
+START_TEST(folded_after_start)
+{
+	fill(N);
+	for (unsigned i = 0; i < 3500; i++)
+		change(i, i + 1, 1, &(struct flag_change){ .set = FLAG_FLAGGED, .set_keywords = 1u << i % 20 });
+	ck_assert(store_waits(st));
+	reopen_and_compare();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 3500);
+	turn_until_idle();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 0);
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM flags"), 1);
+	reopen_and_compare();
+	ck_assert(!store_waits(st));
+}
+END_TEST
+
+/* What was little beside a large mailbox is much beside what is left of it, and nothing is left to say of an empty one. */
+START_TEST(folded_after_expunge)
+{
+	fill(N);
+	for (unsigned i = 0; i < 1500; i++)
+		change(i, i + 1, 1, &(struct flag_change){ .set = FLAG_FLAGGED });
+	turn_until_idle();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 1500);
+	while (inbox()->n_messages > 1000)
+		store_message_expunge(st, inbox(), inbox()->messages[1000].uid);
+	turn_until_idle();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 0);
+	reopen_and_compare();
+	change(0, 1, 1, &(struct flag_change){ .clear = FLAG_FLAGGED });
+	turn_until_idle();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 1);
+	while (inbox()->n_messages > 0)
+		store_message_expunge(st, inbox(), inbox()->messages[0].uid);
+	turn_until_idle();
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM journal"), 0);
+	ck_assert_int_eq(count_rows("SELECT count(*) FROM flags"), 0);
+}
+END_TEST
+
 START_TEST(emptied_and_renamed)
 {
 	struct err e;
@@ -349,6 +390,8 @@ STORE_SUITE("store_journal") {
 	UNIT(folded_in_part);
 	UNIT(folded_sparse);
 	UNIT(folded_after_failure);
+	UNIT(folded_after_start);
+	UNIT(folded_after_expunge);
 	UNIT(emptied_and_renamed);
 	UNIT(broken);
 	UNIT(space);

@@ -117,7 +117,14 @@ void store_change_end(struct store *s, struct changing **cp)
 void journal_cost(struct store *s, struct box *box, uint64_t n_messages)
 {
 	box->journal_cost += n_messages + RECORD_COST;
-	if (box->journal_cost > FOLD_COST + FOLD_TIMES * (uint64_t)box->pub.n_messages)
+	journal_look(s, box);
+}
+
+void journal_look(struct store *s, struct box *box)
+{
+	uint64_t n = box->pub.n_messages;
+
+	if (box->journal_cost > (n > 0 ? FOLD_COST + FOLD_TIMES * n : 0))
 		fold_begin(s, box);
 }
 

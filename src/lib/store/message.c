@@ -103,6 +103,7 @@ bool message_load(struct store *s, struct box *box)
 		return false;
 	}
 	box->loaded = true;
+	journal_look(s, box);
 	return true;
 }
 
@@ -243,6 +244,7 @@ static void expunge(struct store *s, struct box *box, size_t i)
 	mailbox_touch(s, box);
 	db_write(s, "DELETE FROM message WHERE mailbox = ? AND uid = ?", ARGS(I(pub->id), I(was.uid)));
 	fold_expunged(s, box, was.uid);
+	journal_look(s, box);
 	watch_expunged(s, box, &was, !db_has(s, "SELECT 1 FROM message WHERE content = ?", ARGS(I(was.content))));
 	store_content_sweep(s, was.content);
 }

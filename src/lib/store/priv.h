@@ -223,6 +223,7 @@ enum { FLAGS_STORED = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | 
 /* journal.c */
 void journal_replay(struct store *, struct box *);
 void journal_cost(struct store *, struct box *, uint64_t n_messages);
+void journal_look(struct store *, struct box *);	/* folds it, if reading it costs too much for what the mailbox has */
 void journal_forget(struct store *, struct box *);	/* and pages: the mailbox is empty, or goes */
 /* One record into the array; how many messages it names. False: it is broken, from some UID on. */
 bool journal_take(struct mailbox *, uint64_t modseq, const struct flag_change *, struct bytes uids, uint64_t *n_out);
