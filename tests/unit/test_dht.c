@@ -1,13 +1,15 @@
 /* Real OpenDHT nodes on loopback, in a network of their own, that find each other by bootstrap. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
+#include "lib/base/files.h"
 #include "lib/base/mem.h"
-#include "lib/dht/dht.h"
+#include "lib/dht/internal.h"
 #include "tests/unit/unit.h"
 
 enum { PATIENCE_MS = 20000 };
@@ -381,6 +383,41 @@ START_TEST(node_returns_on_its_port)
 }
 END_TEST
 
+static dht_infohash id_of_a_node(const char *path)
+{
+	struct dht_settings settings = { .network = (uint32_t)getpid() + 1000, .id_path = path };
+	struct err err = { "" };
+	struct dht *dht = dht_new(loop, &settings, &err);
+
+	ck_assert_msg(dht != NULL, "%s", err.text);
+	dht_infohash id = dht_runner_get_node_id(dht->runner);
+	dht_free(&dht);
+	return id;
+}
+
+/* Else others keep its old self in their tables, and each of their searches waits for it. */
+START_TEST(node_is_the_same_after_a_restart)
+{
+	static const char *const damaged[] = { "", "0123\n", "0123456789abcdef0123456789abcdef0123456", "0123456789abcdef0123456789abcdef0123456X\n" };
+	char dir[] = "/tmp/dht.XXXXXX", path[32];
+	struct err err;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/node", dir);
+	dht_infohash first = id_of_a_node(path), again = id_of_a_node(path), other = id_of_a_node(NULL);
+	ck_assert_mem_eq(first.d, again.d, DHT_HASH_LEN);
+	ck_assert_mem_ne(first.d, other.d, DHT_HASH_LEN);
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		ck_assert(files_put(path, bytes_str(damaged[i]), &err) == OK);
+		first = id_of_a_node(path);
+		again = id_of_a_node(path);
+		ck_assert_mem_eq(first.d, again.d, DHT_HASH_LEN);
+	}
+	files_drop(path);
+	rmdir(dir);
+}
+END_TEST
+
 /* The node that everybody bootstraps to was away: who stayed finds it again by itself, with puts and listens. */
 START_TEST(bootstrap_node_returns)
 {
@@ -655,6 +692,7 @@ UNIT_SUITE("dht")
 	UNIT(values_under_one_key);
 	UNIT(free_stops_renewal);
 	UNIT(node_returns_on_its_port);
+	UNIT(node_is_the_same_after_a_restart);
 	UNIT(bootstrap_node_returns);
 	UNIT(alone_one_hears_oneself);
 	UNIT(get_gives_up);

@@ -217,7 +217,10 @@ static struct dht_settings dht_settings(struct daemon *d, const void *ctx)
 	const struct settings *s = d->settings;
 	struct network_row *joined = groups_network(d->store, ctx, s->dht.network);
 	const char **nodes = talloc_zero_array(ctx, const char *, s->dht.bootstrap.n + GROUPS_NODES_MAX + 1);
-	struct dht_settings dht = { .port = s->dht.port, .bootstrap = nodes, .network = s->dht.network, .discovery = s->dht.discovery };
+	struct dht_settings dht = {
+		.port = s->dht.port, .bootstrap = nodes, .network = s->dht.network, .discovery = s->dht.discovery,
+		.id_path = talloc_asprintf(nodes, "%s/node", s->state),
+	};
 
 	if (joined == NULL || joined->number == dht.network)
 		for (size_t i = 0; i < s->dht.bootstrap.n; i++)

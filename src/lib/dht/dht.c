@@ -22,6 +22,7 @@ static bool runner_start(struct dht *dht, const struct dht_settings *settings, s
 
 	dht_runner_config_default(&config);
 	config.dht_config.node_config.network = settings->network;
+	config.dht_config.node_config.node_id = node_id(settings->id_path);
 	config.peer_discovery = settings->discovery;
 	config.peer_publish = settings->discovery;
 	dht->runner = dht_runner_new();

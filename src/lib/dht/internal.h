@@ -45,6 +45,9 @@ struct hook {
 	atomic_bool deaf;		/* written by the loop: spare the copies */
 };
 
+/* The id in this file, or a new one that is in it from now on (node_id.c). */
+dht_infohash node_id(const char *path);
+
 struct dht_nodes;
 
 struct dht {

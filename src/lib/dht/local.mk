@@ -6,6 +6,7 @@ src_lib_dht_libdht_a_SOURCES = \
 	src/lib/dht/dht.h \
 	src/lib/dht/hook.c \
 	src/lib/dht/internal.h \
+	src/lib/dht/node_id.c \
 	src/lib/dht/nodes.c \
 	src/lib/dht/ops.c
 
