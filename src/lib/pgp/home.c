@@ -38,6 +38,7 @@ static const char gpg_conf[] =
     "no-greeting\n"
     "no-permission-warning\n"
     "no-random-seed-file\n"
+    "lock-never\n"		/* who reads needs none, and what changes the ring does so in a copy (ring.c) */
     "no-symkey-cache\n"
     "no-emit-version\n"
     "no-auto-key-locate\n"
