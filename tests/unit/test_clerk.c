@@ -102,7 +102,7 @@ static int memory_write(void *arg, const void *buf, size_t len)
 
 static enum outcome seal(void)
 {
-	static const uint8_t key[SEAL_KEY_LEN] = { 1, 2, 3 };
+	static const char key[SEAL_KEY_TEXT] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 	struct memory m = { .out = buf_new(ctx, MAX) };
 	enum outcome res = pgp_seal_work(alice, "m/1", key, false, &(struct pgp_source){ memory_read, &m },
 	    &(struct pgp_sink){ memory_write, &m }, &e);

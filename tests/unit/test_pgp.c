@@ -114,7 +114,7 @@ static void drop_peers(void)
 }
 
 /* K of every test. */
-static const uint8_t key[SEAL_KEY_LEN] = { 1, 2, 3 };
+static const char key[SEAL_KEY_TEXT] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 struct memory { struct bytes in; size_t pos; struct buf *out; };
 
@@ -145,7 +145,7 @@ static struct bytes seal(struct pgp *p, const char *role, bool compress, struct 
 	return buf_bytes(m.out);
 }
 
-static enum outcome unseal(struct bytes in, const uint8_t k[SEAL_KEY_LEN], uint64_t max, struct bytes *out, struct pgp_verdict *v)
+static enum outcome unseal(struct bytes in, const char k[SEAL_KEY_TEXT], uint64_t max, struct bytes *out, struct pgp_verdict *v)
 {
 	struct memory m = { .in = in, .out = buf_new(ctx, MAX) };
 	struct pgp_source source = { memory_read, &m };
@@ -425,7 +425,7 @@ START_TEST(ceilings)
 {
 	struct bytes in = bytes_str("12345678"), out;
 	struct pgp_verdict v;
-	uint8_t other[SEAL_KEY_LEN] = { 9 };
+	static const char other[SEAL_KEY_TEXT] = "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 	refused(pgp_verify_work(bob, ctx, "x/1", sign(alice, "x/1", in), 7, &out, &v, &e), REJECT, "larger");
 	refused(pgp_open_work(bob, ctx, "x/1", encrypt(alice, "x/1", in), 7, &out, &v, &e), REJECT, "larger");

@@ -12,6 +12,7 @@ src_lib_base_libbase_a_SOURCES = \
 	src/lib/base/err.h \
 	src/lib/base/files.c \
 	src/lib/base/files.h \
+	src/lib/base/hex.c \
 	src/lib/base/hostport.c \
 	src/lib/base/hostport.h \
 	src/lib/base/limits.h \

@@ -84,7 +84,7 @@ struct ask {
 	enum clerk_task task;
 	bool compress;
 	char role[ROLE_MAX], fpr[FPR_LEN], own_fpr[FPR_LEN];
-	uint8_t key[SEAL_KEY_LEN];
+	char key[SEAL_KEY_TEXT];
 	size_t max, in_len;
 };
 
@@ -571,7 +571,7 @@ static struct ask ask_of(const struct pgp *p, const struct clerk_order *o)
 	if (o->fpr)
 		memcpy(ask.fpr, o->fpr, FPR_LEN);
 	if (o->key)
-		memcpy(ask.key, o->key, SEAL_KEY_LEN);
+		memcpy(ask.key, o->key, SEAL_KEY_TEXT);
 	return ask;
 }
 

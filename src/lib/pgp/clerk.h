@@ -14,7 +14,7 @@ enum clerk_task { CLERK_SEAL, CLERK_NOTICE, CLERK_SIGN, CLERK_OPEN, CLERK_SHARED
 struct clerk_order {
 	enum clerk_task task;
 	const char *role;
-	const uint8_t *key;		/* CLERK_SEAL */
+	const char *key;		/* CLERK_SEAL */
 	bool compress;			/* CLERK_SEAL */
 	const char *fpr;		/* CLERK_NOTICE: of the receiver */
 	struct bytes in;

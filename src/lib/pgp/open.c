@@ -7,7 +7,6 @@
  */
 #include <string.h>
 
-#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/mail/packets.h"
 #include "lib/pgp/clerk.h"
@@ -189,10 +188,9 @@ enum outcome pgp_verify_work(struct pgp *p, const void *ctx, const char *role, s
 	return open_below(p, ctx, TASK_VERIFY, role, in, max, out, v, e);
 }
 
-enum outcome pgp_unseal_work(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
+enum outcome pgp_unseal_work(struct pgp *p, const char *role, const char key[SEAL_KEY_TEXT], uint64_t max,
     const struct pgp_source *source, const struct pgp_sink *sink, struct pgp_verdict *v, struct err *e)
 {
-	char *passphrase = base64_print(NULL, bytes_of(key, SEAL_KEY_LEN));
 	struct flow in = { 0 }, out = { 0 };
 	struct work w;
 	enum outcome res = work_start(&w, p, ENGINE_BULK, e);
@@ -202,21 +200,18 @@ enum outcome pgp_unseal_work(struct pgp *p, const char *role, const uint8_t key[
 	if (res == OK)
 		res = flow_open_sink(&out, sink, max, e);
 	if (res == OK) {
-		work_set_passphrase(&w, passphrase);
+		work_set_passphrase(&w, key);
 		res = run(&w, TASK_UNSEAL, role, &in, &out, v, e);
 	}
 	flow_close(&in);
 	flow_close(&out);
 	work_end(&w);
-	explicit_bzero(passphrase, strlen(passphrase));
-	talloc_free(passphrase);
 	return res;
 }
 
-enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
+enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const char key[SEAL_KEY_TEXT], uint64_t max,
     int fd, const struct pgp_sink *sink, struct pgp_verdict *v, struct err *e)
 {
-	char *passphrase = base64_print(NULL, bytes_of(key, SEAL_KEY_LEN));
 	struct flow in = { 0 }, out = { 0 };
 	gpgme_error_t failed;
 	struct work w;
@@ -225,7 +220,7 @@ enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const uint8_t k
 	if (res == OK)
 		res = flow_open_sink(&out, sink, max, e);
 	if (res == OK) {
-		work_set_passphrase(&w, passphrase);
+		work_set_passphrase(&w, key);
 		res = direct_decrypt(&w, fd, &out, &failed, e);
 	}
 	/* gpg may have been done before its last octets were refused. */
@@ -235,7 +230,5 @@ enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const uint8_t k
 		res = judge(&w, TASK_UNSEAL, role, v, e);
 	flow_close(&out);
 	work_end(&w);
-	explicit_bzero(passphrase, strlen(passphrase));
-	talloc_free(passphrase);
 	return res;
 }

@@ -16,7 +16,8 @@
 #include "lib/base/limits.h"
 
 enum { FPR_LEN = 41 };		/* 40 upper-case hex and NUL */
-enum { SEAL_KEY_LEN = 32 };	/* K */
+/* K, and its base64 with the NUL, which is what gpg takes for a passphrase. */
+enum { SEAL_KEY_LEN = 32, SEAL_KEY_TEXT = 45 };
 
 struct pgp;
 
@@ -72,7 +73,7 @@ struct pgp_source { ssize_t (*read)(void *arg, void *buf, size_t len); void *arg
 struct pgp_sink { int (*write)(void *arg, const void *buf, size_t len); void *arg; };
 
 /* Seal: sign with role, encrypt under K (symmetric, passphrase base64(K)), in one pass. compress: let gpg compress. */
-enum outcome pgp_seal_work(struct pgp *, const char *role, const uint8_t key[SEAL_KEY_LEN], bool compress,
+enum outcome pgp_seal_work(struct pgp *, const char *role, const char key[SEAL_KEY_TEXT], bool compress,
     const struct pgp_source *, const struct pgp_sink *, struct err *);
 
 /* Who signed what was opened. */
@@ -106,14 +107,14 @@ enum outcome pgp_verify_work(struct pgp *, const void *ctx, const char *role, st
  * throw all away unless this returns OK. Framing is the caller's (struct packets
  * while the file arrives).
  */
-enum outcome pgp_unseal_work(struct pgp *, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
+enum outcome pgp_unseal_work(struct pgp *, const char *role, const char key[SEAL_KEY_TEXT], uint64_t max,
     const struct pgp_source *, const struct pgp_sink *, struct pgp_verdict *, struct err *);
 /*
  * The same for much: gpg itself reads fd, a file (from its start) or the read
  * end of a pipe that is filled meanwhile. fd stays open, and the caller's. It
  * ends when the pipe's last write end is closed, or earlier when gpg gives up.
  */
-enum outcome pgp_unseal_fd_work(struct pgp *, const char *role, const uint8_t key[SEAL_KEY_LEN], uint64_t max,
+enum outcome pgp_unseal_fd_work(struct pgp *, const char *role, const char key[SEAL_KEY_TEXT], uint64_t max,
     int fd, const struct pgp_sink *, struct pgp_verdict *, struct err *);
 
 #endif

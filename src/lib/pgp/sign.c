@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/pgp/clerk.h"
 #include "lib/pgp/work.h"
@@ -174,28 +173,25 @@ static ssize_t begun_read(void *arg, void *buf, size_t len)
 	return n > 0 || b->over ? n : b->rest->read(b->rest->arg, buf, len);
 }
 
-static enum outcome seal_here(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], bool compress,
+static enum outcome seal_here(struct pgp *p, const char *role, const char key[SEAL_KEY_TEXT], bool compress,
     const struct pgp_source *source, const struct pgp_sink *sink, struct err *e)
 {
-	char *passphrase = base64_print(NULL, bytes_of(key, SEAL_KEY_LEN));
 	struct run r;
 	enum outcome res = run_start(&r, p, ENGINE_BULK, role, e);
 
 	if (res == OK)
 		res = run_open(&r, source, sink, UINT64_MAX, e);
 	if (res == OK) {
-		work_set_passphrase(&r.work, passphrase);
+		work_set_passphrase(&r.work, key);
 		/* No recipients: --symmetric --sign in one process. */
 		res = run_result(&r, "seal", gpgme_op_encrypt_sign(r.work.gpg, NULL,
 		    compress ? 0 : GPGME_ENCRYPT_NO_COMPRESS, r.in.data, r.out.data), e);
 	}
 	run_end(&r);
-	explicit_bzero(passphrase, strlen(passphrase));
-	talloc_free(passphrase);
 	return res;
 }
 
-enum outcome pgp_seal_work(struct pgp *p, const char *role, const uint8_t key[SEAL_KEY_LEN], bool compress,
+enum outcome pgp_seal_work(struct pgp *p, const char *role, const char key[SEAL_KEY_TEXT], bool compress,
     const struct pgp_source *source, const struct pgp_sink *sink, struct err *e)
 {
 	char *tmp = mem_ctx(NULL);

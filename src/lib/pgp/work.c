@@ -156,7 +156,7 @@ bool work_is_role(const struct _gpgme_sig_notation *n, const char *role)
 	return n_roles == 1 && same;
 }
 
-void work_set_passphrase(struct work *w, char *passphrase)
+void work_set_passphrase(struct work *w, const char *passphrase)
 {
 	w->passphrase = passphrase;
 	gpgme_set_pinentry_mode(w->gpg, GPGME_PINENTRY_MODE_LOOPBACK);

@@ -43,7 +43,7 @@ struct work {
 	enum engine engine;
 	gpgme_ctx_t gpg;
 	struct heard heard;
-	char *passphrase;		/* borrowed; NULL: none is given */
+	const char *passphrase;		/* borrowed; NULL: none is given */
 	bool asked;			/* gpg did ask for it */
 };
 
@@ -54,8 +54,8 @@ void work_end(struct work *);
 enum outcome work_set_role(struct work *, const char *role, struct err *);
 /* Is there exactly one role, and this one? */
 bool work_is_role(const struct _gpgme_sig_notation *, const char *role);
-/* Ask for base64(K) through loopback; passphrase stays the caller's. */
-void work_set_passphrase(struct work *, char *passphrase);
+/* gpg gets it through loopback; it stays the caller's. */
+void work_set_passphrase(struct work *, const char *passphrase);
 
 /* gpg's answer as text for people: "WHAT: ...". */
 void work_explain(struct err *, const char *what, gpgme_error_t);

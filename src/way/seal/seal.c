@@ -108,6 +108,28 @@ static enum outcome hash_pieces(const void *ctx, int fd, uint64_t size, uint64_t
 	return OK;
 }
 
+/* K as gpg takes it. */
+static void key_text(const uint8_t key[SEAL_KEY_LEN], char out[SEAL_KEY_TEXT])
+{
+	char *text = base64_print(NULL, bytes_of(key, SEAL_KEY_LEN));
+
+	memcpy(out, text, SEAL_KEY_TEXT);
+	explicit_bzero(text, SEAL_KEY_TEXT);
+	talloc_free(text);
+}
+
+static enum outcome seal_under(const uint8_t key[SEAL_KEY_LEN], struct pgp *pgp, const char *role, bool compress,
+    const struct pgp_source *source, const struct pgp_sink *sink, struct err *e)
+{
+	char k[SEAL_KEY_TEXT];
+
+	key_text(key, k);
+	enum outcome res = pgp_seal_work(pgp, role, k, compress, source, sink, e);
+
+	explicit_bzero(k, sizeof(k));
+	return res;
+}
+
 static ssize_t memory_read(void *arg, void *buf, size_t len)
 {
 	return take_memory(arg, buf, len);
@@ -138,7 +160,7 @@ static enum outcome seal_head(const void *ctx, const struct seal_order *o, struc
 		return REJECT;
 	}
 	in = buf_bytes(plain);
-	res = pgp_seal_work(o->pgp, "head/1", s->key, true, &(struct pgp_source){ memory_read, &in },
+	res = seal_under(s->key, o->pgp, "head/1", true, &(struct pgp_source){ memory_read, &in },
 	    &(struct pgp_sink){ memory_write, sealed }, e);
 	if (res != OK)
 		return res;
@@ -162,7 +184,7 @@ static enum outcome seal_body(const void *ctx, const struct seal_order *o, struc
 		err_sys(e, "stat %s", o->spool_path);
 		return RETRY;
 	}
-	enum outcome res = pgp_seal_work(o->pgp, "m/1", s->key, (size_t)st.st_size < COMPRESS_BELOW,
+	enum outcome res = seal_under(s->key, o->pgp, "m/1", (size_t)st.st_size < COMPRESS_BELOW,
 	    &(struct pgp_source){ flow_read, in }, &(struct pgp_sink){ flow_write, out }, e);
 	if (in->error || out->error) {
 		errno = in->error ? in->error : out->error;
@@ -249,9 +271,13 @@ static enum outcome unseal_body(const void *ctx, const struct unseal_order *o, s
 {
 	uint8_t digest[DIGEST_LEN];
 	struct pgp_verdict verdict = { 0 };
-	enum outcome res = pgp_unseal_fd_work(o->pgp, "m/1", o->key, o->size, o->sealed_fd,
+	char k[SEAL_KEY_TEXT];
+
+	key_text(o->key, k);
+	enum outcome res = pgp_unseal_fd_work(o->pgp, "m/1", k, o->size, o->sealed_fd,
 	    &(struct pgp_sink){ flow_write, out }, &verdict, e);
 
+	explicit_bzero(k, sizeof(k));
 	if (out->error) {
 		errno = out->error;
 		err_sys(e, "write the message");
@@ -299,12 +325,15 @@ enum outcome unseal_head_work(const void *ctx, struct pgp *pgp, struct bytes sea
 	struct buf *plain = buf_new(ctx, LIMIT_HEAD);
 	struct bytes in = sealed;
 	struct pgp_verdict verdict = { 0 };
+	char k[SEAL_KEY_TEXT];
 	enum outcome res;
 
 	if (packets_check(PACKETS_SEALED, sealed, e) < 0)
 		return REJECT;
-	res = pgp_unseal_work(pgp, "head/1", key, LIMIT_HEAD, &(struct pgp_source){ memory_read, &in },
+	key_text(key, k);
+	res = pgp_unseal_work(pgp, "head/1", k, LIMIT_HEAD, &(struct pgp_source){ memory_read, &in },
 	    &(struct pgp_sink){ memory_write, plain }, &verdict, e);
+	explicit_bzero(k, sizeof(k));
 	if (res == OK)
 		res = check_verdict(&verdict, fpr, e);
 	if (res != OK)
