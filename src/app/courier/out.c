@@ -106,6 +106,7 @@ static void on_submitted(void *arg, bool durable)
 	struct submitting *s = arg;
 	struct courier *c = s->courier;
 
+	sealings_note_answer(c);
 	if (durable && c->agenda != NULL) {
 		size_t n;
 		struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, s, s->letter, &n);

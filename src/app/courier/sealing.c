@@ -26,10 +26,10 @@
  */
 enum { INLINE_MAX = 1280, INLINE_AND_KEY_MAX = 1900 };
 /*
- * SUBMITS submissions within STREAM_MS are a stream until there was none for QUIET_MS.
- * No letter waits for its end longer than STREAM_WAIT_MS.
+ * SUBMITS submissions within STREAM_MS are a stream until all are answered and no other came within QUIET_MS:
+ * a slow disk is not its end. No letter waits for that longer than STREAM_WAIT_MS.
  */
-enum { SUBMITS = 16, STREAM_MS = 200, QUIET_MS = 25, STREAM_WAIT_MS = 2000 };
+enum { SUBMITS = 16, STREAM_MS = 400, QUIET_MS = 25, STREAM_WAIT_MS = 2000 };
 enum { RUNNING_MAX = 8, RUNNING_BESIDE_STREAM = 1 };
 
 struct sealing;
@@ -40,7 +40,8 @@ struct sealings {
 	struct sealing_list waiting;
 	size_t n_running;
 	int64_t submits_ms[SUBMITS];	/* when the last ones came in; a ring */
-	size_t n_submits;
+	size_t n_submits, n_unanswered;
+	int64_t answered_ms;		/* the last of them */
 	struct timer *timer;		/* the stream may be over */
 };
 
@@ -202,8 +203,11 @@ static bool is_stream(const struct sealings *all)
 {
 	int64_t now = clock_mono_ms();
 
-	return all->n_submits >= SUBMITS && now - all->submits_ms[all->n_submits % SUBMITS] < STREAM_MS &&
-	    now - all->submits_ms[(all->n_submits - 1) % SUBMITS] < QUIET_MS;
+	if (all->n_submits < SUBMITS)
+		return false;
+	int64_t first = all->submits_ms[all->n_submits % SUBMITS], last = all->submits_ms[(all->n_submits - 1) % SUBMITS];
+
+	return last - first < STREAM_MS && (all->n_unanswered > 0 || now - all->answered_ms < QUIET_MS);
 }
 
 /* How many may be on workers now that this one is the next. */
@@ -280,6 +284,13 @@ void out_seal(struct courier *c, struct rcpt *r)
 void sealings_note_submit(struct courier *c)
 {
 	c->sealings->submits_ms[c->sealings->n_submits++ % SUBMITS] = clock_mono_ms();
+	c->sealings->n_unanswered++;
+}
+
+void sealings_note_answer(struct courier *c)
+{
+	c->sealings->answered_ms = clock_mono_ms();
+	c->sealings->n_unanswered--;
 }
 
 struct sealings *sealings_new(void)

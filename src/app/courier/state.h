@@ -60,8 +60,9 @@ struct sealings *sealings_new(void);
 void sealings_free(struct sealings **);
 /* A step: once per letter, whatever the number of its recipients. */
 void out_seal(struct courier *, struct rcpt *);
-/* A submission came in. */
+/* A submission came in; its client was told how it went. */
 void sealings_note_submit(struct courier *);
+void sealings_note_answer(struct courier *);
 
 /* out.c: steps */
 void out_resolve(struct courier *, struct rcpt *);
