@@ -1,10 +1,19 @@
 """Groups of three on loopback: what is in one outbox is held by the others, and arrives without the sender."""
+import base64
 import concurrent.futures
+import contextlib
 import os
+import sqlite3
 import time
 
 from peers import CtlError, ImapNo, until
 from scene import Scene, letter
+
+
+def noise(size):
+    """So many octets of text that no compression makes less of."""
+    text = base64.b64encode(os.urandom(size * 3 // 4))
+    return b"".join(text[i:i + 76] + b"\r\n" for i in range(0, len(text), 76))
 
 
 class Group(Scene):
@@ -28,6 +37,10 @@ class Group(Scene):
 
     def fellows(self):
         return [p for p in self.net.peers if p.name in self.members]
+
+    def rows(self, peer, sql):
+        with contextlib.closing(sqlite3.connect("file:%s/state.db?mode=ro" % peer.state, uri=True)) as db:
+            return db.execute(sql).fetchall()
 
     def up(self, p):
         return sorted(m["address"].split("@")[0] for m in p.status()["replicas"]["members"] if m["up"])
@@ -252,7 +265,7 @@ class TooSlow(Group):
         self.alice.send(self.dave, letter(self.alice, self.dave, "second"))
         self.held(self.alice, 2)
         [second] = self.alice.queue()
-        self.alice.send(self.dave, letter(self.alice, self.dave, "third", os.urandom(300000).hex() + "\r\n"))
+        self.alice.send(self.dave, letter(self.alice, self.dave, "third", noise(600_000)))
         until(lambda: any("tmp" in os.path.basename(f) for p in (self.bob, self.carol) for f in p.replica_files()),
               "it comes to one of them")
         said = self.alice.ctl("cancel", second["id"])
@@ -275,7 +288,99 @@ class Full(Group):
         self.assertIn("replica_quota", alice["reason"])
 
 
+class FullNat(Group):
+    wired = True
+    settings = {"alice": {"outbox_replica_quota": "0"}, "bob": {"outbox_url": "{}"}}
+
+    def test_refused_before_its_first_octet(self):
+        """bob brings what nobody can fetch from him; alice has no room, and says so before it comes."""
+        self.alice.complaints = __import__("re").compile(rb"replica_quota is used up")
+        self.bob.send(self.dave, letter(self.bob, self.dave, "first"))
+        self.dave.wait_body(self.dave.wait_mail(1)[0], seconds=90)
+        self.bob.wait_empty(60)
+        self.dave.stop()
+        self.bob.send(self.dave, letter(self.bob, self.dave, "large", noise(3_000_000)))
+        self.held(self.bob, 1)
+        [m] = self.bob.queue()
+        tried = lambda: sum(m["hash"] in r and r.startswith("PUT") for r in self.wire.requests())
+        before = tried()
+        until(lambda: tried() > before + 2, "bob tries again", 20)
+        self.assertLess(len(self.wire.asked), 300_000)
+        self.assertEqual(self.alice.status()["replicas"]["messages"], 0)
+
+
+class SlowPull(Group):
+    wired = True
+    settings = {"alice": {"outbox_replica_rate": '"100K"'}}
+
+    def test_what_is_being_pulled_is_not_brought(self):
+        """alice takes longer than bob is patient: it goes over the line once."""
+        self.bob.send(self.dave, letter(self.bob, self.dave, "first"))
+        self.dave.wait_body(self.dave.wait_mail(1)[0])
+        self.bob.wait_empty()
+        self.dave.stop()
+        self.bob.send(self.dave, letter(self.bob, self.dave, "large", noise(3_000_000)))
+        self.held(self.bob, 2, 60)
+        [m] = self.bob.queue()
+        self.assertTrue(any(r.startswith("PUT") and m["hash"] in r for r in self.wire.requests()))
+        self.assertLess(len(self.wire.asked), 300_000)
+
+
+class Old(Group):
+    def test_expired_while_its_sender_is_away(self):
+        self.send_to_absent_dave()
+        self.alice.kill()
+        for p in (self.bob, self.carol):
+            p.restart(P2PMTA_CLOCK_OFFSET=32 * 86400)
+        self.wait_none(self.bob, self.carol)
+        self.bob.restart(P2PMTA_CLOCK_OFFSET=35 * 86400)
+        until(lambda: self.rows(self.bob, "SELECT count(*) FROM replica") == [(0,)], "its row goes, too")
+        self.assertEqual(self.rows(self.bob, "SELECT count(*) FROM replica_rcpt"), [(0,)])
+
+
+class Room(Group):
+    settings = {"bob": {"outbox_replica_quota": '"100K"'}}
+
+    def test_what_fits_is_taken(self):
+        """Eight are too large for bob; that keeps nothing else from him, also when alice brings nothing."""
+        self.bob.complaints = __import__("re").compile(rb"replica_quota is used up")
+        self.greet()
+        self.dave.stop()
+        self.bob.stop()
+        for i in range(8):
+            self.alice.send(self.dave, letter(self.alice, self.dave, "large %d" % i, noise(150_000)))
+        self.alice.send(self.dave, letter(self.alice, self.dave, "small"))
+        until(lambda: self.carol.status()["replicas"]["messages"] == 9, "carol holds all")
+        self.alice.kill()
+        self.bob.start()
+        until(lambda: self.bob.status()["replicas"]["messages"] == 1, "bob holds what he can")
+        [alice] = [x for x in self.bob.status()["replicas"]["members"] if x["address"] == "alice@home"]
+        self.assertEqual(alice["wanted"], 8)
+        self.assertIn("replica_quota", alice["reason"])
+
+
 class Wrong(Group):
+    def test_other_notices(self):
+        """A notices object that is not the listed one may be newer than the list: whose it is, is trusted as before."""
+        self.greet()
+        self.dave.stop()
+        self.bob.stop()
+        self.carol.stop()
+        for subject in ("second", "third"):
+            self.alice.send(self.dave, letter(self.alice, self.dave, subject))
+        paths = until(lambda: self.notices(2), "there are notices")
+        with open(paths[0], "r+b") as f:
+            f.seek(20)
+            f.write(b"wrong")
+        self.bob.start()
+        until(lambda: self.bob.status()["replicas"]["messages"] == 1, "bob holds the other one", 4)
+        self.assertIn(b"notices=refused", self.bob.log())
+
+    def notices(self, n):
+        """Where alice has these."""
+        names = [d.hex() for d, in self.rows(self.alice, "SELECT digest FROM own_notices")]
+        return [os.path.join(self.alice.state, "outbox", d[:2], d) for d in names] if len(names) == n else None
+
     def test_wrong_octets(self):
         """alice's file is not what she lists: carol does not take it, and gets it from bob."""
         self.carol.complaints = __import__("re").compile(rb"other octets than were listed")

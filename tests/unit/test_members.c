@@ -200,17 +200,61 @@ START_TEST(held)
 }
 END_TEST
 
+/* What is refused before its first octet. */
+START_TEST(wanted)
+{
+	members_quota(m, 20);
+	row.body = false;
+	row.sealed_size = 6;
+	memset(row.notices_hash, 1, 32);
+	members_replica_set(m, &row, ptrs, 2);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES, 100), MEMBERS_WANT);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD, 5), MEMBERS_UNKNOWN);
+	memset(row.noticed, 1, 32);
+	row.has_head = true;
+	row.head_size = 5;
+	members_replica_set(m, &row, ptrs, 2);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES, 100), MEMBERS_HAVE);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 7), MEMBERS_WRONG);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD, 4), MEMBERS_WRONG);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD, 5), MEMBERS_WANT);
+	members_coming_set(m, "ann@home", hash, true);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_COMING);
+	members_coming_set(m, "ann@home", hash, false);
+	/* Room is kept for what is on its way: three times 6 fit into 20, a head and its body do not fit beside two. */
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_WANT);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_WANT);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD, 5), MEMBERS_FULL);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_WANT);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_FULL);
+	for (int i = 0; i < 3; i++)
+		members_release_http(m, 6);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD, 5), MEMBERS_WANT);
+	/* What is here counts, until it goes. */
+	row.body = true;
+	members_replica_set(m, &row, ptrs, 2);
+	members_replica_set(m, &row, ptrs, 2);
+	row.owner = "bob@home";
+	row.body = false;
+	members_replica_set(m, &row, ptrs, 2);
+	ck_assert_int_eq(members_want_http(m, "bob@home", hash, MEMBERS_HEAD, 5), MEMBERS_FULL);
+	members_owner_drop(m, "ann@home");
+	ck_assert_int_eq(members_want_http(m, "bob@home", hash, MEMBERS_HEAD, 5), MEMBERS_WANT);
+}
+END_TEST
+
 START_TEST(for_members)
 {
 	struct members_pass pass;
 
 	file("notices", row.noticed);
 	memcpy(row.notices_hash, row.noticed, 32);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_UNKNOWN);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
 	members_replica_set(m, &row, ptrs, 2);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_HAVE);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES), MEMBERS_HAVE);
-	ck_assert_int_eq(members_want_http(m, "eve@home", hash, MEMBERS_BODY), MEMBERS_UNKNOWN);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_HAVE);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES, 6), MEMBERS_HAVE);
+	ck_assert_int_eq(members_want_http(m, "eve@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
 	/* Members serve each other also when recipients have to wait. */
 	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_BODY, &pass), MEMBERS_OPEN);
 	close(pass.fd);
@@ -220,19 +264,14 @@ START_TEST(for_members)
 	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_HEAD, &pass), MEMBERS_NONE);
 	row.body = false;
 	row.notices_hash[0] ^= 1;
+	row.sealed_size = 6;
+	members_quota(m, 6);
 	members_replica_set(m, &row, ptrs, 2);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_WANT);
-	members_coming_set(m, "ann@home", hash, true);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_COMING);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES), MEMBERS_WANT);
-	members_replica_set(m, &row, ptrs, 2);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_HEAD), MEMBERS_COMING);
-	members_coming_set(m, "ann@home", hash, false);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_WANT);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_WANT);
 	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_BODY, &pass), MEMBERS_NONE);
 	row.listed = false;
 	members_replica_set(m, &row, ptrs, 2);
-	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY), MEMBERS_UNKNOWN);
+	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
 	/* Our own notices object. */
 	members_replica_drop(m, "ann@home", hash);
 	members_notices_set(m, hash, row.noticed);
@@ -250,5 +289,6 @@ UNIT_SUITE("members")
 	UNIT_LOOP(get_table, gets);
 	UNIT(two_owners);
 	UNIT(held);
+	UNIT(wanted);
 	UNIT(for_members);
 UNIT_END

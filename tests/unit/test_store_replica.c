@@ -156,7 +156,6 @@ START_TEST(recipients)
 {
 	struct replica r = some_replica("ann@home", "sealed", NULL);
 	struct replica_rcpt one = some_rcpt(&r, 1), two = some_rcpt(&r, 2);
-	enum replica_rcpt_state kind;
 	size_t n;
 
 	store_replica_save(st, &r);
@@ -168,14 +167,13 @@ START_TEST(recipients)
 	ck_assert(bytes_equal(all[0]->value, one.value));
 	ck_assert(all[0]->state == REPLICA_PENDING && all[0]->expires_s == 500 && !all[0]->served);
 	ck_assert_uint_eq(store_replica_pending(st, "ann@home", r.hash), 2);
-	all = store_replica_of_proof(st, ctx, two.c_got, &n, &kind);
-	ck_assert(n == 1 && kind == REPLICA_GOT && all[0]->key[0] == 2);
-	store_replica_of_proof(st, ctx, one.c_declined, &n, &kind);
-	ck_assert(n == 1 && kind == REPLICA_DECLINED);
-	store_replica_of_proof(st, ctx, one.c_recall, &n, &kind);
-	ck_assert(n == 1 && kind == REPLICA_RECALLED);
-	store_replica_of_proof(st, ctx, one.c_get, &n, &kind);
-	ck_assert(n == 0 && kind == REPLICA_PENDING);
+	store_replica_of_proof(st, ctx, one.c_get, &n);
+	ck_assert_uint_eq(n, 0);
+	ck_assert_int_eq(replica_proof_kind(&one, one.c_declined), REPLICA_DECLINED);
+	ck_assert_int_eq(replica_proof_kind(&one, one.c_recall), REPLICA_RECALLED);
+	ck_assert_int_eq(replica_proof_kind(&one, two.c_got), REPLICA_PENDING);
+	all = store_replica_of_proof(st, ctx, two.c_got, &n);
+	ck_assert(n == 1 && replica_proof_kind(all[0], two.c_got) == REPLICA_GOT && all[0]->key[0] == 2);
 	all[0]->state = REPLICA_GOT;
 	memset(all[0]->proof, 5, 32);
 	all[0]->served = true;
@@ -194,22 +192,104 @@ START_TEST(recipients)
 }
 END_TEST
 
-START_TEST(forgotten)
+/* Somebody says of his own recipient what is true of another owner's. */
+START_TEST(one_commitment_of_two)
+{
+	struct replica a = some_replica("ann@home", "sealed", NULL), b = some_replica("bob@home", "other", NULL);
+	struct replica_rcpt good = some_rcpt(&a, 1), liar = some_rcpt(&b, 2);
+	size_t n, n_declined = 0;
+
+	memcpy(liar.c_got, good.c_declined, 32);
+	store_replica_save(st, &a);
+	store_replica_save(st, &b);
+	store_replica_rcpt_save(st, &good);
+	store_replica_rcpt_save(st, &liar);
+	struct replica_rcpt **all = store_replica_of_proof(st, ctx, good.c_declined, &n);
+	ck_assert_uint_eq(n, 2);
+	for (size_t i = 0; i < n; i++)
+		n_declined += replica_proof_kind(all[i], good.c_declined) == REPLICA_DECLINED;
+	ck_assert_uint_eq(n_declined, 1);
+}
+END_TEST
+
+/* A head may be here before its m', also over a restart; it goes when that is not wanted any more. */
+START_TEST(head_first)
+{
+	struct replica r = some_replica("ann@home", "sealed", "notices");
+
+	r.body = false;
+	r.has_head = true;
+	unit_file(PLACE_REPLICA, "head", r.head_hash);
+	store_replica_save(st, &r);
+	r.reason = "no room";
+	store_replica_save(st, &r);
+	store_turn(st);
+	unit_reopen();
+	ck_assert(unit_there(PLACE_REPLICA, r.head_hash) && !unit_there(PLACE_REPLICA, r.hash));
+	r.done = true;
+	store_replica_save(st, &r);
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_REPLICA, r.head_hash));
+	unit_file(PLACE_REPLICA, "head", r.head_hash);
+	r.done = false;
+	store_replica_save(st, &r);
+	store_replica_drop(st, "ann@home", r.hash);
+	store_turn(st);
+	ck_assert(!unit_there(PLACE_REPLICA, r.head_hash));
+}
+END_TEST
+
+START_TEST(lacking)
+{
+	struct replica whole = some_replica("ann@home", "whole", "n1"), old = some_replica("ann@home", "old notices", "n2"),
+	    none = some_replica("ann@home", "none", NULL);
+	size_t n;
+
+	old.notices_hash[0] ^= 1;
+	none.body = false;
+	none.notices_hash[0] = 1;
+	store_replica_save(st, &whole);
+	store_replica_save(st, &old);
+	store_replica_save(st, &none);
+	store_replica_lacking(st, ctx, "ann@home", 999, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(store_replica_reason(st, ctx, "ann@home"), "");
+	none.reason = "no room";
+	whole.reason = "what was";
+	store_replica_save(st, &none);
+	store_replica_save(st, &whole);
+	ck_assert_str_eq(store_replica_reason(st, ctx, "ann@home"), "no room");
+	ck_assert_str_eq(store_replica_reason(st, ctx, "bob@home"), "");
+	none.done = true;
+	store_replica_save(st, &none);
+	ck_assert_ptr_nonnull(store_replica_lacking(st, ctx, "ann@home", 999, &n)[0]);
+	ck_assert_uint_eq(n, 1);
+	store_replica_lacking(st, ctx, "ann@home", 1000, &n);
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(over)
 {
 	struct replica r = some_replica("ann@home", "sealed", NULL);
 	struct replica_rcpt one = some_rcpt(&r, 1);
+	size_t n;
 
 	r.expires_s = 400;
 	store_replica_save(st, &r);
 	store_replica_rcpt_save(st, &one);
-	store_replica_forget(st, 10000);
-	ck_assert_ptr_nonnull(store_replica_find(st, ctx, "ann@home", r.hash));
+	store_replica_over(st, ctx, 10000, true, &n);
+	ck_assert_uint_eq(n, 0);
+	store_replica_over(st, ctx, 500, false, &n);
+	ck_assert_uint_eq(n, 0);
+	store_replica_over(st, ctx, 501, false, &n);
+	ck_assert_uint_eq(n, 1);
 	r.done = true;
 	store_replica_save(st, &r);
-	store_replica_forget(st, 500);
-	ck_assert_ptr_nonnull(store_replica_find(st, ctx, "ann@home", r.hash));
-	store_replica_forget(st, 501);
-	ck_assert_ptr_null(store_replica_find(st, ctx, "ann@home", r.hash));
+	store_replica_over(st, ctx, 501, false, &n);
+	ck_assert_uint_eq(n, 0);
+	store_replica_over(st, ctx, 501, true, &n);
+	ck_assert_uint_eq(n, 1);
 }
 END_TEST
 
@@ -353,7 +433,10 @@ STORE_SUITE("store_replica")
 	UNIT(files_follow_rows);
 	UNIT(row_without_its_file);
 	UNIT(recipients);
-	UNIT(forgotten);
+	UNIT(over);
+	UNIT(lacking);
+	UNIT(head_first);
+	UNIT(one_commitment_of_two);
 	UNIT_LOOP(crash, crash_cases);
 	UNIT(own_messages);
 	UNIT(own_objects);

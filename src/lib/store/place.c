@@ -115,7 +115,8 @@ static bool has_outbox_row(struct store *s, const uint8_t digest[32])
 static bool has_replica_row(struct store *s, const uint8_t digest[32])
 {
 	return db_has(s, "SELECT 1 FROM replica WHERE hash = ? AND body = 1", ARGS(B(digest, 32)))
-	    || db_has(s, "SELECT 1 FROM replica WHERE head_hash = ? AND has_head = 1 AND body = 1", ARGS(B(digest, 32)))
+	    || db_has(s, "SELECT 1 FROM replica WHERE head_hash = ? AND has_head = 1 AND (body = 1 OR (listed = 1 AND done = 0))",
+	              ARGS(B(digest, 32)))
 	    || db_has(s, "SELECT 1 FROM replica WHERE noticed = ?", ARGS(B(digest, 32)));
 }
 

@@ -140,11 +140,11 @@ struct replica *store_replica_find(struct store *s, const void *ctx, const char 
 	return r;
 }
 
-struct replica **store_replica_all(struct store *s, const void *ctx, const char *owner, size_t *n_out)
+static struct replica **replicas(struct store *s, const void *ctx, const char *sql, const struct arg *args, size_t *n_out)
 {
 	size_t n = 0, size = 8;
 	struct replica **all = mem_array(ctx, struct replica *, size);
-	sqlite3_stmt *q = db_read(s, "SELECT " COLUMNS " FROM replica WHERE owner = ? ORDER BY hash", ARGS(T(owner)));
+	sqlite3_stmt *q = db_read(s, sql, args);
 
 	while (db_next(s, q)) {
 		if (n == size)
@@ -155,15 +155,29 @@ struct replica **store_replica_all(struct store *s, const void *ctx, const char 
 	return all;
 }
 
-/* What was names and is (NULL: nothing) does not: to unlink. A head comes before its body. */
+struct replica **store_replica_all(struct store *s, const void *ctx, const char *owner, size_t *n_out)
+{
+	return replicas(s, ctx, "SELECT " COLUMNS " FROM replica WHERE owner = ? ORDER BY hash", ARGS(T(owner)), n_out);
+}
+
+struct replica **store_replica_lacking(struct store *s, const void *ctx, const char *owner, int64_t now_s, size_t *n_out)
+{
+	return replicas(s, ctx, "SELECT " COLUMNS " FROM replica WHERE owner = ? AND listed = 1 AND done = 0 AND expires_s > ?"
+	    " AND (body = 0 OR noticed <> notices_hash) ORDER BY hash", ARGS(T(owner), I(now_s)), n_out);
+}
+
+/* A head may be here before its m'. */
+static bool has_head(const struct replica *r)
+{
+	return r->has_head && (r->body || (r->listed && !r->done));
+}
+
+/* What was names and is (NULL: nothing) does not: to unlink. */
 static void drop_files(struct store *s, const struct replica *was, const struct replica *is)
 {
-	bool body = is && is->body;
-	bool head = is && !is->done && is->has_head && memcmp(was->head_hash, is->head_hash, 32) == 0;
-
-	if (was->body && !body)
+	if (was->body && !(is && is->body))
 		place_drop(s, PLACE_REPLICA, was->hash);
-	if (was->has_head && !head)
+	if (was->has_head && !(is && has_head(is) && memcmp(was->head_hash, is->head_hash, 32) == 0))
 		place_drop(s, PLACE_REPLICA, was->head_hash);
 	if (!is_none(was->noticed) && (!is || memcmp(was->noticed, is->noticed, 32) != 0))
 		place_drop(s, PLACE_REPLICA, was->noticed);
@@ -250,24 +264,19 @@ struct replica_rcpt **store_replica_rcpts_in(struct store *s, const void *ctx, c
 	    " ORDER BY hash, c_get", ARGS(T(owner), I(state)), n_out);
 }
 
-struct replica_rcpt **store_replica_of_proof(struct store *s, const void *ctx, const uint8_t commitment[32], size_t *n_out,
-    enum replica_rcpt_state *kind_out)
+struct replica_rcpt **store_replica_of_proof(struct store *s, const void *ctx, const uint8_t commitment[32], size_t *n_out)
 {
-	struct replica_rcpt **found;
+	return rcpts(s, ctx, "SELECT " RCPT_COLUMNS ", value FROM replica_rcpt WHERE c_got = ?1 OR c_declined = ?1 OR c_recall = ?1",
+	    ARGS(B(commitment, 32)), n_out);
+}
 
-	*kind_out = REPLICA_GOT;
-	found = rcpts(s, ctx, "SELECT " RCPT_COLUMNS ", value FROM replica_rcpt WHERE c_got = ?", ARGS(B(commitment, 32)), n_out);
-	if (*n_out > 0)
-		return found;
-	*kind_out = REPLICA_DECLINED;
-	found = rcpts(s, ctx, "SELECT " RCPT_COLUMNS ", value FROM replica_rcpt WHERE c_declined = ?", ARGS(B(commitment, 32)),
-	    n_out);
-	if (*n_out > 0)
-		return found;
-	found = rcpts(s, ctx, "SELECT " RCPT_COLUMNS ", value FROM replica_rcpt WHERE c_recall = ?", ARGS(B(commitment, 32)),
-	    n_out);
-	*kind_out = *n_out > 0 ? REPLICA_RECALLED : REPLICA_PENDING;
-	return found;
+enum replica_rcpt_state replica_proof_kind(const struct replica_rcpt *r, const uint8_t commitment[32])
+{
+	if (memcmp(r->c_got, commitment, 32) == 0)
+		return REPLICA_GOT;
+	if (memcmp(r->c_declined, commitment, 32) == 0)
+		return REPLICA_DECLINED;
+	return memcmp(r->c_recall, commitment, 32) == 0 ? REPLICA_RECALLED : REPLICA_PENDING;
 }
 
 void store_replica_rcpt_save(struct store *s, const struct replica_rcpt *r)
@@ -290,23 +299,23 @@ size_t store_replica_pending(struct store *s, const char *owner, const uint8_t h
 	    ARGS(T(owner), B(hash, 32)), 0);
 }
 
-void store_replica_forget(struct store *s, int64_t before_s)
+struct replica **store_replica_over(struct store *s, const void *ctx, int64_t before_s, bool done, size_t *n_out)
 {
-	void *ctx = mem_ctx(NULL);
-	size_t n = 0, size = 8;
-	struct replica **all = mem_array(ctx, struct replica *, size);
-	sqlite3_stmt *q = db_read(s, "SELECT " COLUMNS " FROM replica WHERE done = 1 AND expires_s < ?1 AND NOT EXISTS"
+	return replicas(s, ctx, "SELECT " COLUMNS " FROM replica WHERE done = ?2 AND expires_s < ?1 AND NOT EXISTS"
 	    " (SELECT 1 FROM replica_rcpt WHERE replica_rcpt.owner = replica.owner AND replica_rcpt.hash = replica.hash"
-	    " AND replica_rcpt.expires_s >= ?1)", ARGS(I(before_s)));
+	    " AND replica_rcpt.expires_s >= ?1)", ARGS(I(before_s), I(done)), n_out);
+}
 
-	while (db_next(s, q)) {
-		if (n == size)
-			all = mem_resize(ctx, all, struct replica *, size *= 2);
-		all[n++] = from_row(all, q);
-	}
-	for (size_t i = 0; i < n; i++)
-		store_replica_drop(s, all[i]->owner, all[i]->hash);
-	talloc_free(ctx);
+const char *store_replica_reason(struct store *s, const void *ctx, const char *owner)
+{
+	sqlite3_stmt *q = db_read(s, "SELECT reason FROM replica WHERE owner = ? AND listed = 1 AND done = 0 AND reason <> ''"
+	    " AND (body = 0 OR noticed <> notices_hash) LIMIT 1", ARGS(T(owner)));
+
+	if (!db_next(s, q))
+		return "";
+	const char *reason = col_text(ctx, q, 0);
+	db_done(q);
+	return reason;
 }
 
 struct replica_counts store_replica_count(struct store *s, const char *owner)

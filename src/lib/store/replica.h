@@ -54,6 +54,8 @@ bool replica_is_whole(const struct replica *);
 struct replica *store_replica_find(struct store *, const void *ctx, const char *owner, const uint8_t hash[32]);
 /* All of an owner, by h. */
 struct replica **store_replica_all(struct store *, const void *ctx, const char *owner, size_t *n_out);
+/* Those that are listed, wanted, and not whole, and do not expire before now; by h. */
+struct replica **store_replica_lacking(struct store *, const void *ctx, const char *owner, int64_t now_s, size_t *n_out);
 /* Adds or replaces. Files that the row names no more go with the commit, unless another row has them. */
 void store_replica_save(struct store *, const struct replica *);
 /* The row with its recipients and files. */
@@ -79,14 +81,18 @@ struct replica_rcpt **store_replica_rcpts(struct store *, const void *ctx, const
 /* All rows of an owner in a state, with value only when pending. */
 struct replica_rcpt **store_replica_rcpts_in(struct store *, const void *ctx, const char *owner, enum replica_rcpt_state,
     size_t *n_out);
-/* Whose commitment SHA-256(T) is this: C_got, C_declined or C_recall; PENDING: nobody's. Of any owner. */
-struct replica_rcpt **store_replica_of_proof(struct store *, const void *ctx, const uint8_t commitment[32], size_t *n_out,
-    enum replica_rcpt_state *kind_out);
+/* Whose commitment SHA-256(T) is this? Of any owner; one's C_got may be another one's C_declined, when somebody lies. */
+struct replica_rcpt **store_replica_of_proof(struct store *, const void *ctx, const uint8_t commitment[32], size_t *n_out);
+/* Which of his it is; PENDING: none. */
+enum replica_rcpt_state replica_proof_kind(const struct replica_rcpt *, const uint8_t commitment[32]);
 void store_replica_rcpt_save(struct store *, const struct replica_rcpt *);	/* adds or replaces, by (owner, h, C_get) */
 void store_replica_rcpt_drop(struct store *, const struct replica_rcpt *);
 size_t store_replica_pending(struct store *, const char *owner, const uint8_t hash[32]);
-/* Rows of done replicas whose recipients have all expired before t. */
-void store_replica_forget(struct store *, int64_t before_s);
+/* Replicas, done or not, whose recipients have all expired before t. */
+struct replica **store_replica_over(struct store *, const void *ctx, int64_t before_s, bool done, size_t *n_out);
+
+/* Why something of this owner is not here; "" none, below ctx. */
+const char *store_replica_reason(struct store *, const void *ctx, const char *owner);
 
 struct replica_counts { uint64_t messages, bytes, wanted; };
 /* Bodies here; and what is listed but not here. owner NULL: of all. */

@@ -49,7 +49,8 @@ struct held_rcpt {
 
 struct held {
 	uint8_t hash[32], head_hash[32], noticed[32];
-	bool listed, body, whole, has_head, has_notices, coming;
+	bool listed, body, whole, has_head, has_notices, newest_notices, coming;
+	uint64_t sealed_size, head_size;
 	struct held_rcpt *rcpts;
 	size_t n_rcpts;
 	struct owner *owner;
@@ -66,6 +67,7 @@ struct members {
 	struct owner *owners;
 	struct notices_object *notices;
 	struct held *held;
+	uint64_t quota, used, uploading;	/* octets of bodies and heads: that may be here, are, and are being brought */
 };
 
 struct members *members_new(const char *outbox, const char *replicas)
@@ -88,10 +90,16 @@ static void fellows_free(struct members *m)
 	}
 }
 
+static uint64_t room_of(const struct held *h)
+{
+	return h->sealed_size + (h->has_head ? h->head_size : 0);
+}
+
 static void held_remove(struct members *m, struct held *h)
 {
 	struct held *first, *prev;
 
+	m->used -= h->body ? room_of(h) : 0;
 	HASH_FIND(hh, m->held, h->hash, 32, first);
 	if (first == h) {
 		HASH_DELETE(hh, m->held, h);
@@ -270,13 +278,18 @@ void members_replica_set(struct members *m, const struct replica *r, struct repl
 	pthread_mutex_lock(&m->lock);
 	struct held *h = held_get(m, r->owner, r->hash);
 
+	m->used -= h->body ? room_of(h) : 0;
 	memcpy(h->head_hash, r->head_hash, 32);
 	memcpy(h->noticed, r->noticed, 32);
 	h->listed = r->listed;
 	h->body = r->body;
 	h->whole = r->listed && replica_is_whole(r);
 	h->has_head = r->has_head;
+	h->sealed_size = r->sealed_size;
+	h->head_size = r->head_size;
+	m->used += h->body ? room_of(h) : 0;
 	h->has_notices = memcmp(r->noticed, none, 32) != 0;
+	h->newest_notices = memcmp(r->noticed, r->notices_hash, 32) == 0;
 	talloc_free(h->rcpts);
 	h->rcpts = talloc_zero_array(h, struct held_rcpt, n);
 	h->n_rcpts = n;
@@ -318,6 +331,13 @@ void members_serve(struct members *m, const char *owner, bool serve)
 {
 	pthread_mutex_lock(&m->lock);
 	owner_get(m, owner)->serve = serve;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void members_quota(struct members *m, uint64_t octets)
+{
+	pthread_mutex_lock(&m->lock);
+	m->quota = octets;
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -519,19 +539,47 @@ enum members_answer members_open_member_http(struct members *m, const void *ctx,
 	return res;
 }
 
-enum members_want members_want_http(struct members *m, const char *owner, const uint8_t hash[32], enum members_file file)
+static bool has_room(const struct members *m, uint64_t size)
 {
-	enum members_want res = MEMBERS_UNKNOWN;
+	uint64_t used = m->used + m->uploading;
 
+	return used <= m->quota && size <= m->quota - used;
+}
+
+static enum members_want want(struct members *m, const struct held *h, enum members_file file, uint64_t size)
+{
+	if (h == NULL || !h->listed)
+		return MEMBERS_UNKNOWN;
+	if (file == MEMBERS_NOTICES)
+		return h->newest_notices ? MEMBERS_HAVE : MEMBERS_WANT;
+	if (h->body)
+		return MEMBERS_HAVE;
+	/* How large the others are is known when the notices object is here. */
+	if (!h->has_notices || (file == MEMBERS_HEAD && !h->has_head))
+		return MEMBERS_UNKNOWN;
+	if (size != (file == MEMBERS_HEAD ? h->head_size : h->sealed_size))
+		return MEMBERS_WRONG;
+	if (h->coming)
+		return MEMBERS_COMING;
+	return has_room(m, file == MEMBERS_HEAD ? room_of(h) : size) ? MEMBERS_WANT : MEMBERS_FULL;
+}
+
+enum members_want members_want_http(struct members *m, const char *owner, const uint8_t hash[32], enum members_file file, uint64_t size)
+{
 	pthread_mutex_lock(&m->lock);
-	const struct held *h = held_of(m, owner, hash);
+	enum members_want res = want(m, held_of(m, owner, hash), file, size);
 
-	if (h != NULL && h->listed && (h->whole || (file != MEMBERS_NOTICES && h->body)))
-		res = MEMBERS_HAVE;
-	else if (h != NULL && h->listed)
-		res = file != MEMBERS_NOTICES && h->coming ? MEMBERS_COMING : MEMBERS_WANT;
+	if (res == MEMBERS_WANT && file == MEMBERS_BODY)
+		m->uploading += size;
 	pthread_mutex_unlock(&m->lock);
 	return res;
+}
+
+void members_release_http(struct members *m, uint64_t size)
+{
+	pthread_mutex_lock(&m->lock);
+	m->uploading -= size;
+	pthread_mutex_unlock(&m->lock);
 }
 
 bool members_may_send_http(struct members *m, const char *owner, const uint8_t hash[32], const uint8_t c_get[32])

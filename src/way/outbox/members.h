@@ -37,6 +37,8 @@ void members_replica_drop(struct members *, const char *owner, const uint8_t has
 void members_coming_set(struct members *, const char *owner, const uint8_t hash[32], bool);
 /* May replicas of this owner be served? Not after an absence, until his list is known to be good (section 8). */
 void members_serve(struct members *, const char *owner, bool);
+/* How many octets of replicas there may be. */
+void members_quota(struct members *, uint64_t octets);
 /* Everything of this owner goes. */
 void members_owner_drop(struct members *, const char *owner);
 
@@ -67,9 +69,13 @@ enum members_answer members_open_http(struct members *, const void *ctx, const u
 /* For a member: a replica's file, or our own notices object. m' and head of our own are the offers'. */
 enum members_answer members_open_member_http(struct members *, const void *ctx, const uint8_t hash[32], enum members_file,
     struct members_pass *out);
-/* Would we take this of an owner's? HAVE: it is here already; COMING: not now. */
-enum members_want { MEMBERS_UNKNOWN, MEMBERS_HAVE, MEMBERS_COMING, MEMBERS_WANT };
-enum members_want members_want_http(struct members *, const char *owner, const uint8_t hash[32], enum members_file);
+/*
+ * Would we take so many octets as this of an owner's? HAVE: it is here already; COMING: not now. For a body that is wanted room is kept
+ * until members_release_http().
+ */
+enum members_want { MEMBERS_UNKNOWN, MEMBERS_HAVE, MEMBERS_WANT, MEMBERS_WRONG, MEMBERS_COMING, MEMBERS_FULL };
+enum members_want members_want_http(struct members *, const char *owner, const uint8_t hash[32], enum members_file, uint64_t size);
+void members_release_http(struct members *, uint64_t size);
 /* Before each block to a recipient: may it go? */
 bool members_may_send_http(struct members *, const char *owner, const uint8_t hash[32], const uint8_t c_get[32]);
 

@@ -22,6 +22,7 @@ struct upload {
 	struct outbox *outbox;
 	struct outbox_put put;
 	char *file;
+	uint64_t reserved;		/* of the quota */
 };
 
 static void closed_http(void *arg)
@@ -30,6 +31,7 @@ static void closed_http(void *arg)
 
 	if (u->file != NULL)
 		files_drop(u->file);
+	members_release_http(u->outbox->members, u->reserved);
 	talloc_free(u);
 }
 
@@ -101,24 +103,19 @@ static bool is_member(struct outbox *o, const struct http_put *p)
 	return p->has_digest && members_check_http(o->members, p->authorization, &request, who);
 }
 
-/* The answer that needs no body; 0: none. */
+/* The answer that needs no body; 0: none, and for a body room is kept. */
 static unsigned judge(struct outbox *o, const struct http_put *p, const struct outbox_put *put)
 {
+	static const unsigned statuses[] = {
+		[MEMBERS_UNKNOWN] = 404, [MEMBERS_HAVE] = 204, [MEMBERS_WANT] = 0, [MEMBERS_WRONG] = 409, [MEMBERS_COMING] = 503,
+		[MEMBERS_FULL] = 507,
+	};
+
 	if (put->list)
 		return 0;
 	if (put->what == MEMBERS_BODY && memcmp(p->digest, put->hash, 32) != 0)
 		return 409;
-	switch (members_want_http(o->members, put->owner, put->hash, put->what)) {
-	case MEMBERS_UNKNOWN:
-		return 404;
-	case MEMBERS_HAVE:
-		return 204;
-	case MEMBERS_COMING:
-		return 503;
-	case MEMBERS_WANT:
-		break;
-	}
-	return 0;
+	return statuses[members_want_http(o->members, put->owner, put->hash, put->what, p->size)];
 }
 
 void put_admit_http(void *arg, struct http_put *p)
@@ -133,14 +130,14 @@ void put_admit_http(void *arg, struct http_put *p)
 		talloc_free(u);
 		return;
 	}
+	bool body = !u->put.list && u->put.what == MEMBERS_BODY;
+
 	u->outbox = o;
-	if (!u->put.list && u->put.what == MEMBERS_BODY)
-		p->fd = files_tmp(u, o->replicas, &u->file, &e);
-	else
-		p->fd = memfd_create("put", MFD_CLOEXEC);
+	u->reserved = body ? p->size : 0;
+	p->fd = body ? files_tmp(u, o->replicas, &u->file, &e) : memfd_create("put", MFD_CLOEXEC);
 	if (p->fd < 0) {
 		p->status = 507;
-		talloc_free(u);
+		closed_http(u);
 		return;
 	}
 	p->done_http = done_http;

@@ -61,6 +61,12 @@ static void end(struct replicas *r, struct replica *row)
 	store_replica_save(r->parts.store, row);
 }
 
+void apply_end(struct replicas *r, struct replica *row)
+{
+	end(r, row);
+	apply_show(r, row->owner, row->hash);
+}
+
 void apply_maybe_done(struct replicas *r, struct replica *row)
 {
 	if (row->done || store_replica_pending(r->parts.store, row->owner, row->hash) > 0)

@@ -3,9 +3,11 @@
  * renew; then the head object and m'. From the owner, or while he is away from
  * another member. A few at a time; what is large waits its turn, never what is
  * small. With outbox.replica_rate one large thing is pulled at a time, and the
- * next one not before the time is over that the rate gives the last one. Octets
- * count by their hash alone, so it does not matter who gives them; who gives
- * wrong ones is not asked again for an hour.
+ * next one not before the time is over that the rate gives the last one. What
+ * did not come stands back until the owner's next round, so that it keeps
+ * nothing else from coming. Octets count by their hash alone, so it does not
+ * matter who gives them; who gives a wrong m' or head is not asked again for an
+ * hour. A notices object may be newer than the list that we have, at anybody's.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +21,7 @@
 #include "lib/base/log.h"
 #include "way/replica/state.h"
 
-enum { AT_ONCE = 4, AT_ONCE_OF_ONE = 2, FAILED_MAX = 256 };
+enum { AT_ONCE = 4, AT_ONCE_OF_ONE = 2 };
 
 struct pull {
 	struct pulls *pulls;
@@ -37,15 +39,25 @@ struct pull {
 	char *file;
 	int fd;
 	bool no_disk;
+	uint64_t reserved;		/* of the quota */
 	struct pull *next;
+};
+
+/* What did not come in this round of its owner. */
+struct missed {
+	uint8_t id[32];			/* of owner and h */
+	char owner[LIMIT_ADDRESS + 1];
+	UT_hash_handle hh;
 };
 
 struct pulls {
 	struct replicas *r;
+	struct missed *missed;
 	struct pull *running;
 	struct timer *look;		/* something has ended */
 	struct timer *pace;		/* the rate allows the next one */
 	bool full;			/* said so already */
+	uint64_t too_large;		/* the smallest for which there was no room in this look */
 };
 
 static void start_stage(struct pull *p, enum replicas_what what);
@@ -68,6 +80,7 @@ static void pull_free(struct pull *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	p->pulls->r->coming -= p->reserved;
 	http_transfer_free(&p->transfer);
 	drop_file(p);
 	talloc_free(p);
@@ -79,24 +92,43 @@ static void look_everywhere(struct pulls *ps)
 		pulls_look(ps, m->address);
 }
 
-static void note_failed(struct pull *p)
+static struct missed *missed_find(const struct pulls *ps, const char *owner, const uint8_t hash[32], uint8_t id[32])
 {
-	struct member *m = member_find(p->pulls->r, p->owner);
+	struct digest *d = digest_new(NULL);
+	struct missed *found;
 
-	if (m == NULL || m->n_failed == FAILED_MAX)
-		return;
-	if (m->failed == NULL)
-		m->failed = talloc_array_size(m, 32, FAILED_MAX);
-	memcpy(m->failed[m->n_failed++], p->hash, 32);
+	digest_add(d, hash, 32);
+	digest_add(d, owner, strlen(owner));
+	digest_take(d, id);
+	talloc_free(d);
+	HASH_FIND(hh, ps->missed, id, 32, found);
+	return found;
 }
 
-static bool has_failed(const struct member *m, const uint8_t hash[32])
+static void missed_add(struct pulls *ps, const char *owner, const uint8_t hash[32])
 {
-	size_t i = 0;
+	uint8_t id[32];
+	struct missed *one = missed_find(ps, owner, hash, id);
 
-	while (i < m->n_failed && memcmp(m->failed[i], hash, 32) != 0)
-		i++;
-	return i < m->n_failed || m->n_failed == FAILED_MAX;
+	if (one != NULL)
+		return;
+	one = talloc_zero(ps, struct missed);
+	memcpy(one->id, id, sizeof(id));
+	snprintf(one->owner, sizeof(one->owner), "%s", owner);
+	HASH_ADD(hh, ps->missed, id, 32, one);
+}
+
+/* owner NULL: of all. */
+static void missed_forget(struct pulls *ps, const char *owner)
+{
+	struct missed *one, *next;
+
+	HASH_ITER(hh, ps->missed, one, next) {
+		if (owner != NULL && strcmp(one->owner, owner) != 0)
+			continue;
+		HASH_DELETE(hh, ps->missed, one);
+		talloc_free(one);
+	}
 }
 
 /* What is tried again with the next round of this owner's list; the others have their turn now. */
@@ -113,7 +145,7 @@ static void pull_end(struct pull *p, const char *why)
 	if (why[0] != '\0' || ps->r->settings.rate == 0)
 		ps->r->table.coming(ps->r->table.members, p->owner, p->hash, false);
 	if (why[0] != '\0')
-		note_failed(p);
+		missed_add(ps, p->owner, p->hash);
 	pull_free(p);
 	timer_set(ps->look, 0);
 }
@@ -157,7 +189,17 @@ bool pulls_has_room(struct replicas *r, uint64_t size)
 {
 	uint64_t used = store_replica_count(r->parts.store, NULL).bytes;
 
+	used += r->coming;
 	return used <= r->settings.quota && size <= r->settings.quota - used;
+}
+
+bool pulls_has_file(struct replicas *r, const uint8_t digest[32])
+{
+	char *path = store_path(r->parts.store, NULL, PLACE_REPLICA, digest);
+	bool there = access(path, F_OK) == 0;
+
+	talloc_free(path);
+	return there;
 }
 
 /* --- keeping what came, on a worker --- */
@@ -278,13 +320,35 @@ static void distrust(struct pull *p, const char *why)
 		m->distrust_ms = clock_mono_ms() + DISTRUST_MS;
 }
 
-static bool has_file(const struct pull *p, const uint8_t digest[32])
+static uint64_t size_of(const struct replica *row)
 {
-	char *path = store_path(p->pulls->r->parts.store, p, PLACE_REPLICA, digest);
-	bool there = access(path, F_OK) == 0;
+	return row->sealed_size + (row->has_head ? row->head_size : 0);
+}
 
-	talloc_free(path);
-	return there;
+static bool is_noticed(const struct replica *row)
+{
+	return memcmp(row->noticed, row->notices_hash, 32) == 0;
+}
+
+static void reserve(struct pull *p, uint64_t size)
+{
+	p->pulls->full = false;
+	if (p->reserved > 0)
+		return;
+	p->reserved = size;
+	p->pulls->r->coming += size;
+}
+
+static void end_full(struct pull *p, uint64_t size)
+{
+	struct pulls *ps = p->pulls;
+
+	if (!ps->full)
+		log_warn("replicas=full why=\"outbox.replica_quota is used up: what fellow members offer is not taken\"");
+	ps->full = true;
+	if (size < ps->too_large)
+		ps->too_large = size;
+	pull_end(p, "outbox.replica_quota is used up");
 }
 
 static void next_stage(struct pull *p)
@@ -293,26 +357,23 @@ static void next_stage(struct pull *p)
 
 	if (row == NULL || !row->listed || row->done) {
 		pull_end(p, "");
-	} else if (memcmp(row->noticed, row->notices_hash, 32) != 0) {
+	} else if (!is_noticed(row)) {
 		memcpy(p->digest, row->notices_hash, 32);
 		p->size = LISTS_MAX;
 		start_stage(p, REPLICAS_NOTICES);
 	} else if (row->body) {
 		pull_end(p, "");
-	} else if (!pulls_has_room(p->pulls->r, row->sealed_size + (row->has_head ? row->head_size : 0))) {
-		if (!p->pulls->full)
-			log_warn("replicas=full why=\"outbox.replica_quota is used up: what fellow members offer is not taken\"");
-		p->pulls->full = true;
-		pull_end(p, "outbox.replica_quota is used up");
+	} else if (p->reserved == 0 && !pulls_has_room(p->pulls->r, size_of(row))) {
+		end_full(p, size_of(row));
 	} else if (!is_large(p->what) && !has_turn(p->pulls, p->owner, true)) {
 		pull_end(p, "");
-	} else if (row->has_head && !has_file(p, row->head_hash)) {
-		p->pulls->full = false;
+	} else if (row->has_head && !pulls_has_file(p->pulls->r, row->head_hash)) {
+		reserve(p, size_of(row));
 		memcpy(p->digest, row->head_hash, 32);
 		p->size = row->head_size;
 		start_stage(p, REPLICAS_HEAD);
 	} else {
-		p->pulls->full = false;
+		reserve(p, size_of(row));
 		memcpy(p->digest, row->hash, 32);
 		p->size = row->sealed_size;
 		start_stage(p, REPLICAS_BODY);
@@ -331,7 +392,10 @@ static void on_kept(struct keep *k)
 	} else if (k->res == OK) {
 		next_stage(p);
 	} else if (k->res == REJECT && k->notices == NULL) {
-		distrust(p, k->err.text);
+		if (k->what == REPLICAS_HEAD)
+			distrust(p, k->err.text);
+		else
+			log_info("member=%s notices=refused why=\"%s\"", p->source, k->err.text);
 		if (!ask_source(p))
 			pull_end(p, "nobody gives what is listed");
 	} else {
@@ -467,11 +531,6 @@ static void start_stage(struct pull *p, enum replicas_what what)
 		pull_end(p, p->no_disk ? "the disk is full" : "nobody gives it now");
 }
 
-static bool is_lacking(const struct replica *row)
-{
-	return row->listed && !row->done && !replica_is_whole(row) && clock_now_s() < row->expires_s;
-}
-
 static void pull_new(struct pulls *ps, const struct replica *row, enum replicas_what what)
 {
 	struct pull *p = talloc_zero(ps, struct pull);
@@ -487,6 +546,22 @@ static void pull_new(struct pulls *ps, const struct replica *row, enum replicas_
 	next_stage(p);
 }
 
+static bool has_source(struct replicas *r)
+{
+	for (const struct member *m = r->members; m != NULL; m = m->hh.next)
+		if (!m->away && member_can_be_asked(m) && clock_mono_ms() >= m->distrust_ms)
+			return true;
+	return false;
+}
+
+static bool may_begin(struct pulls *ps, const struct replica *row)
+{
+	bool too_large = is_noticed(row) && !row->body && size_of(row) >= ps->too_large;
+	uint8_t id[32];
+
+	return !too_large && missed_find(ps, row->owner, row->hash, id) == NULL && pull_find(ps, row->owner, row->hash) == NULL;
+}
+
 void pulls_look(struct pulls *ps, const char *owner)
 {
 	struct replicas *r = ps->r;
@@ -494,15 +569,16 @@ void pulls_look(struct pulls *ps, const char *owner)
 	void *ctx = talloc_new(NULL);
 	size_t n;
 
-	if (r->stopped || m == NULL || store_replica_count(r->parts.store, owner).wanted == 0 ||
+	if (r->stopped || m == NULL || !has_source(r) ||
 	    (!has_turn(ps, owner, true) && !has_turn(ps, owner, false) && r->settings.rate == 0))
 		goto out;
-	struct replica **rows = store_replica_all(r->parts.store, ctx, owner, &n);
+	struct replica **rows = store_replica_lacking(r->parts.store, ctx, owner, clock_now_s(), &n);
 
+	ps->too_large = UINT64_MAX;
 	for (size_t i = 0; i < n; i++) {
-		bool large = memcmp(rows[i]->noticed, rows[i]->notices_hash, 32) == 0;
+		bool large = is_noticed(rows[i]);
 
-		if (!is_lacking(rows[i]) || has_failed(m, rows[i]->hash) || pull_find(ps, owner, rows[i]->hash) != NULL)
+		if (!may_begin(ps, rows[i]))
 			continue;
 		/* He need not bring what we pull at our own pace. */
 		if (r->settings.rate > 0 && !m->away && member_can_be_asked(m))
@@ -528,7 +604,7 @@ void pulls_gone(struct pulls *ps, const char *owner, const uint8_t hash[32])
 
 void pulls_round(struct pulls *ps, struct member *owner)
 {
-	owner->n_failed = 0;
+	missed_forget(ps, owner->address);
 	pulls_look(ps, owner->address);
 }
 
@@ -551,6 +627,7 @@ void pulls_stop(struct pulls **pp)
 		return;
 	while (ps->running != NULL)
 		pull_free(ps->running);
+	missed_forget(ps, NULL);
 	timer_free(&ps->look);
 	timer_free(&ps->pace);
 	talloc_free(ps);

@@ -19,6 +19,7 @@ struct putting {
 	void *arg;
 	unsigned status;
 	struct timer *timer;
+	uint64_t reserved;		/* of the quota */
 };
 
 static void on_answer(void *arg)
@@ -57,6 +58,7 @@ static void on_kept(struct keep *k)
 {
 	struct putting *p = talloc_steal(NULL, k->arg);
 
+	k->r->coming -= p->reserved;
 	if (k->res == OK) {
 		store_when_durable(k->r->parts.store, on_durable, p);
 		pulls_look(k->r->pulls, k->owner);
@@ -82,6 +84,8 @@ static void keep(struct replicas *r, struct member *owner, const struct replicas
 	k->what = put->what;
 	k->fd = -1;
 	k->octets = bytes_dup(k, put->octets);
+	p->reserved = put->what == REPLICAS_BODY ? put->size : 0;
+	r->coming += p->reserved;
 	if (put->file != NULL) {
 		k->file = talloc_strdup(k, put->file);
 		k->fd = put->fd;
@@ -113,13 +117,17 @@ static unsigned judge(struct replicas *r, const struct replica *row, const struc
 		*digest_out = row->head_hash;
 		if (is_none(row->noticed) || !row->has_head)
 			return 404;
-		return row->body ? 204 : put->octets.len != row->head_size ? 409 : 0;
-	case REPLICAS_BODY:
-		*digest_out = row->hash;
-		if (is_none(row->noticed))
-			return 404;
 		if (row->body)
 			return 204;
+		if (put->octets.len != row->head_size)
+			return 409;
+		return pulls_has_room(r, row->head_size + row->sealed_size) ? 0 : 507;
+	case REPLICAS_BODY:
+		*digest_out = row->hash;
+		if (row->body)
+			return 204;
+		if (is_none(row->noticed) || (row->has_head && !pulls_has_file(r, row->head_hash)))
+			return 404;
 		if (put->size != row->sealed_size || memcmp(put->digest, row->hash, 32) != 0)
 			return 409;
 		return pulls_has_room(r, put->size) ? 0 : 507;

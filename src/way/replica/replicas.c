@@ -18,7 +18,7 @@
 #include "way/replica/elect.h"
 #include "way/replica/state.h"
 
-enum { UNDONE_MS = 1000, TICK_MS = 1000, REFUSED_AGAIN_MS = 10000, PROOFS_S = 2 * 86400, DAY_TICKS = 86400 };
+enum { UNDONE_MS = 1000, TICK_MS = 1000, REFUSED_AGAIN_MS = 10000, AGE_MS = 3600 * 1000, PROOFS_S = 2 * 86400 };
 
 struct member *member_find(struct replicas *r, const char *address)
 {
@@ -308,6 +308,30 @@ static void on_tick(void *arg)
 			set_away(m);
 }
 
+/* --- what grows old --- */
+
+/* The owner may be away for good. Receipts may come for two days more; then nobody asks for a proof. */
+static void on_age(void *arg)
+{
+	struct replicas *r = arg;
+	void *ctx = talloc_new(NULL);
+	int64_t now = clock_now_s();
+	size_t n;
+	struct replica **rows = store_replica_over(r->parts.store, ctx, now, false, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		log_info("replica=%s state=expired", rows[i]->owner);
+		apply_end(r, rows[i]);
+	}
+	rows = store_replica_over(r->parts.store, ctx, now - PROOFS_S, true, &n);
+	for (size_t i = 0; i < n; i++) {
+		store_replica_drop(r->parts.store, rows[i]->owner, rows[i]->hash);
+		apply_show(r, rows[i]->owner, rows[i]->hash);
+	}
+	timer_set(r->age, AGE_MS);
+	talloc_free(ctx);
+}
+
 /* --- what is told --- */
 
 void replicas_on_outbox(struct replicas *r, uint64_t letter)
@@ -382,19 +406,24 @@ static void take_receipt(struct replicas *r, struct replica_rcpt *rcpt, enum rep
 void replicas_on_receipt(struct replicas *r, const uint8_t proof[32])
 {
 	void *ctx = talloc_new(NULL);
-	enum replica_rcpt_state kind;
 	uint8_t commitment[32];
-	size_t n;
+	size_t n, n_taken = 0;
 
 	if (r->members == NULL)
 		goto out;
 	proof_commitment(proof, commitment);
-	struct replica_rcpt **rcpts = store_replica_of_proof(r->parts.store, ctx, commitment, &n, &kind);
+	struct replica_rcpt **rcpts = store_replica_of_proof(r->parts.store, ctx, commitment, &n);
 
-	if (n == 0 || kind == REPLICA_RECALLED)
-		goto out;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		enum replica_rcpt_state kind = replica_proof_kind(rcpts[i], commitment);
+
+		if (kind != REPLICA_GOT && kind != REPLICA_DECLINED)
+			continue;
 		take_receipt(r, rcpts[i], kind, proof);
+		n_taken++;
+	}
+	if (n_taken == 0)
+		goto out;
 	struct proven *p = talloc_zero(NULL, struct proven);
 
 	p->r = r;
@@ -426,7 +455,7 @@ struct replicas_shown *replicas_show(struct replicas *r, const void *ctx, size_t
 		all[(*n_out)++] = (struct replicas_shown){
 			.address = m->address, .up = m->heard_ms != 0 && !m->away, .messages = n.messages, .bytes = n.bytes,
 			.wanted = n.wanted, .seen_s = m->heard_ms != 0 && !m->away ? clock_now_s() : m->row.seen_s,
-			.reason = n.wanted > 0 && !pulls_has_room(r, 1) ? "outbox.replica_quota is used up" : "",
+			.reason = n.wanted > 0 ? store_replica_reason(r->parts.store, all, m->address) : "",
 		};
 	}
 	return all;
@@ -489,7 +518,9 @@ struct replicas *replicas_start(const struct replicas_parts *parts, const struct
 	r->undone = timer_new(parts->loop, reload, r);
 	r->tick = timer_new(parts->loop, on_tick, r);
 	store_watch(parts->store, &(struct store_watcher){ .undone = on_undone, .arg = r });
-	store_replica_forget(parts->store, clock_now_s() - PROOFS_S);
+	r->age = timer_new(parts->loop, on_age, r);
+	timer_set(r->age, 0);
+	table->quota(table->members, settings->quota);
 	r->ours = ours_start(r);
 	r->pulls = pulls_start(r);
 	r->stand = stand_start(r);
@@ -516,5 +547,6 @@ void replicas_stop(struct replicas **rp)
 	timer_free(&r->undone);
 	timer_free(&r->tick);
 	timer_free(&r->pace);
+	timer_free(&r->age);
 	talloc_free(r);
 }

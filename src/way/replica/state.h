@@ -63,9 +63,6 @@ struct member {
 	bool confirmed;			/* since we started: he, or another member, has said what is newest */
 	bool round_done;		/* everybody was asked once since we started */
 	size_t n_asked;			/* others in this round */
-	/* pull.c */
-	uint8_t (*failed)[32];		/* nobody gave these in this round */
-	size_t n_failed;
 	/* push.c */
 	struct http_transfer *push_call, *held_call;
 	struct timer *push;
@@ -92,6 +89,8 @@ struct replicas {
 	struct timer *undone;		/* a commit failed: rows are read anew */
 	struct timer *tick;		/* who is away */
 	struct timer *pace;		/* bring.c: the rate allows the next one; NULL: was not needed so far */
+	struct timer *age;		/* what has expired */
+	uint64_t coming;		/* octets for which room is kept: on their way to replicas/ */
 	bool stopped;
 };
 
@@ -187,6 +186,8 @@ void apply_show(struct replicas *, const char *owner, const uint8_t hash[32]);
 void apply_show_all(struct member *);
 /* A recipient's row changed: the last one takes m' with it. */
 void apply_maybe_done(struct replicas *, struct replica *);
+/* Nobody can get it any more: m' goes, what proves receipts stays. */
+void apply_end(struct replicas *, struct replica *);
 /* Everything of somebody who is no member any more. */
 void apply_forget(struct replicas *, const char *owner);
 
@@ -196,10 +197,11 @@ void pulls_stop(struct pulls **);
 /* What of this owner is lacking? What nobody gave is asked for again with a round only. */
 void pulls_look(struct pulls *, const char *owner);
 void pulls_round(struct pulls *, struct member *owner);
-/* Is there room for so many octets more? */
-bool pulls_has_room(struct replicas *, uint64_t size);
 /* It is not wanted any more. */
 void pulls_gone(struct pulls *, const char *owner, const uint8_t hash[32]);
+/* Is there room for so many octets more, beside what is here and what is coming? */
+bool pulls_has_room(struct replicas *, uint64_t size);
+bool pulls_has_file(struct replicas *, const uint8_t digest[32]);	/* in replicas/ */
 
 /* A file that came, to be made durable in replicas/ and opened when it is a notices object; on a worker. */
 struct keep {
