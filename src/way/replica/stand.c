@@ -69,7 +69,8 @@ static void want_rcpts(struct stand *s, const void *ctx, struct member *m, const
 	size_t n;
 	struct replica_rcpt **pending = store_replica_rcpts_in(r->parts.store, ctx, m->address, REPLICA_PENDING, &n);
 
-	for (size_t i = 0; i < n; i++)
+	/* What may have been taken back while we were off is not told of. */
+	for (size_t i = 0; i < n && m->serving; i++)
 		if (now < pending[i]->expires_s && pending[i]->value.len > 0 &&
 		    elect_is_in(pending[i]->hash, r->settings.address, up, n_up))
 			want(s, pending[i]->key, pending[i]->value);

@@ -63,6 +63,8 @@ struct member {
 	bool confirmed;			/* since we started: he, or another member, has said what is newest */
 	bool round_done;		/* everybody was asked once since we started */
 	size_t n_asked;			/* others in this round */
+	bool said;			/* one of them has no newer list than we have by now */
+	bool serving;			/* what we hold of his may be given away */
 	/* push.c */
 	struct http_transfer *push_call, *held_call;
 	struct timer *push;
@@ -172,7 +174,10 @@ void bring_look(struct member *);
 /* sync.c */
 void sync_now(struct member *);
 void sync_stop(struct member *);
-/* Octets that may be a newer list of this owner's; done (may be NULL) hears the HTTP status. etag "" when not from himself. */
+/*
+ * Octets that may be a newer list of this owner's; done (may be NULL) hears the HTTP status. etag: as he gave it;
+ * "" brought by somebody; NULL it is a fellow's copy, asked for.
+ */
 void sync_take(struct member *owner, struct bytes octets, const char *etag, void (*done)(void *arg, unsigned status),
     void *arg);
 /* May his replicas be served? */

@@ -2,8 +2,9 @@
  * Following the lists of others. A round asks the owner himself, with his
  * token (or first for the greeting that tells it); when he does not answer,
  * one fellow member after the other for the copy that he has. A list counts
- * when the owner signed it and its serial is greater than the last; a copy of
- * the one that we have is a confirmation that there is nothing newer there.
+ * when the owner signed it and its serial is greater than the last; when all
+ * were asked, the newest of their copies is a confirmation. (One that was off
+ * as long as we were knows nothing better, another one may.)
  *
  * After a start replicas are not served until the owner or another member has
  * been heard; when everybody was asked and nobody answered, a list that was
@@ -26,7 +27,7 @@ struct opening {
 	struct replicas *r;
 	char address[LIMIT_ADDRESS + 1], fpr[FPR_LEN];
 	char *etag;
-	bool greeting;
+	bool greeting, fellow;
 	struct bytes octets;
 	struct msglist *list;
 	enum outcome res;
@@ -76,6 +77,9 @@ void sync_judge(struct member *m)
 	bool serve = m->confirmed || (m->round_done && fresh);
 
 	m->r->table.serve(m->r->table.members, m->address, serve);
+	if (serve != m->serving)
+		stand_changed(m->r->stand);
+	m->serving = serve;
 }
 
 static void confirm(struct member *m)
@@ -125,10 +129,12 @@ static void take_list(struct member *m, const struct opening *o)
 	take_token(m, l);
 	apply_list(m, l);
 	store_replica_list_set(r->parts.store, m->address, o->octets);
-	m->row.confirmed_s = clock_now_s();
 	member_save(m);
 	r->table.list_set(r->table.members, m->address, o->octets, l->serial);
-	confirm(m);
+	if (o->fellow)
+		m->said = true;
+	else
+		confirm(m);
 	stand_changed(r->stand);
 	pulls_round(r->pulls, m);
 }
@@ -136,6 +142,9 @@ static void take_list(struct member *m, const struct opening *o)
 static void round_over(struct member *m)
 {
 	m->round_done = true;
+	if (m->said)
+		confirm(m);
+	m->said = false;
 	sync_judge(m);
 	pulls_round(m->r->pulls, m);
 }
@@ -164,13 +173,15 @@ static void open_done(void *arg)
 	}
 	if (newer)
 		take_list(m, o);
+	else if (o->res == OK && o->list->serial == m->row.serial && o->fellow)
+		m->said = true;
 	else if (o->res == OK && o->list->serial == m->row.serial)
 		confirm(m);
 	if (put && o->res == OK)
 		answer_when_durable(o->r, o->done, o->arg);
 	else if (put)
 		o->done(o->arg, o->res == RETRY ? 507 : 409);
-	else if (o->res == OK)
+	else if (o->res == OK && !o->fellow)
 		round_over(m);
 	else
 		ask_next(m);
@@ -194,6 +205,7 @@ static void open_list(struct member *m, struct bytes octets, const char *etag, b
 	memcpy(o->fpr, m->fpr, sizeof(o->fpr));
 	o->etag = talloc_strdup(o, etag != NULL ? etag : "");
 	o->greeting = greeting;
+	o->fellow = etag == NULL;
 	o->octets = bytes_dup(o, octets);
 	o->done = done;
 	o->arg = arg;
@@ -206,11 +218,15 @@ void sync_take(struct member *m, struct bytes octets, const char *etag, void (*d
 	void *ctx = talloc_new(NULL);
 
 	if (m->row.serial != 0 && bytes_equal(octets, store_replica_list(m->r->parts.store, ctx, m->address))) {
-		confirm(m);
+		m->said |= etag == NULL;
+		if (etag != NULL)
+			confirm(m);
 		if (done != NULL)
 			answer_when_durable(m->r, done, arg);
-		else
+		else if (etag != NULL)
 			round_over(m);
+		else
+			ask_next(m);
 	} else {
 		open_list(m, octets, etag, false, done, arg);
 	}
@@ -244,7 +260,7 @@ static void on_list(void *arg, const struct http_reply *reply)
 		confirm(m);
 		round_over(m);
 	} else if (reply->status == 200) {
-		sync_take(m, reply->body, reply->etag, NULL, NULL);
+		sync_take(m, reply->body, reply->etag != NULL ? reply->etag : "", NULL, NULL);
 	} else if (reply->status == 401 && !again) {
 		m->asking = ASK_GREETING;
 		ask_next(m);
@@ -261,8 +277,9 @@ static void on_copy(void *arg, const struct http_reply *reply)
 	struct member *m = arg;
 
 	m->list_call = NULL;
+	m->said |= reply->status == 304;
 	if (reply->status == 200)
-		sync_take(m, reply->body, "", NULL, NULL);
+		sync_take(m, reply->body, NULL, NULL, NULL);
 	else
 		ask_next(m);
 }
@@ -288,6 +305,7 @@ static bool ask_another(struct member *m)
 	void *ctx = talloc_new(NULL);
 	struct member_call call = {
 		.method = "GET", .path = member_path(ctx, m->address, "msglist"), .max = LISTS_MAX, .quiet_ms = CALL_MS,
+		.etag = m->row.serial != 0 ? talloc_asprintf(ctx, "\"%" PRIu64 "\"", m->row.serial) : NULL,
 		.done = on_copy, .arg = m,
 	};
 
@@ -321,6 +339,7 @@ static void on_round(void *arg)
 	if (m->list_call != NULL || m->opening)
 		return;
 	m->n_asked = 0;
+	m->said = false;
 	m->asking = m->urls[0] == '\0' ? ASK_OTHERS : m->row.token_serial == 0 ? ASK_GREETING : ASK_HIMSELF;
 	ask_next(m);
 }
