@@ -353,6 +353,24 @@ START_TEST(space)
 }
 END_TEST
 
+/* Rows of messages that share a content are worth something, too, and so are records that were folded. */
+START_TEST(space_of_copies)
+{
+	fill(4 * N);
+	int64_t pages = count_rows("PRAGMA page_count");
+
+	ck_assert_int_gt(pages, 400);
+	while (inbox()->n_messages > 10)
+		store_message_expunge(st, inbox(), inbox()->messages[inbox()->n_messages - 1].uid);
+	for (unsigned i = 0; store_waits(st); i++) {
+		ck_assert_uint_lt(i, 200);
+		store_turn(st);
+	}
+	ck_assert_int_lt(count_rows("PRAGMA page_count"), pages * 3 / 4);
+	reopen_and_compare();
+}
+END_TEST
+
 /* In a file that cannot give pages back nobody waits for it. */
 START_TEST(space_of_another_mode)
 {
@@ -395,6 +413,7 @@ STORE_SUITE("store_journal") {
 	UNIT(emptied_and_renamed);
 	UNIT(broken);
 	UNIT(space);
+	UNIT(space_of_copies);
 	UNIT(space_of_another_mode);
 	UNIT(migrated);
 } UNIT_END

@@ -255,7 +255,7 @@ void store_content_sweep(struct store *s, uint64_t id)
 	forget_small(s, id);
 	db_write(s, "DELETE FROM content WHERE id = ?", ARGS(I(id)));
 	db_write(s, "DELETE FROM skeleton WHERE id = ?", ARGS(I(id)));
-	space_freed(s);
+	space_freed(s, 1);
 	if (place != PLACE_NONE)
 		place_drop(s, place, digest);
 }

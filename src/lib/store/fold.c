@@ -91,6 +91,7 @@ static size_t page_end(const struct box *box, size_t from, bool *changed_out)
 static void fold_end(struct store *s, struct box *box)
 {
 	db_write(s, "DELETE FROM journal WHERE mailbox = ? AND modseq <= ?", ARGS(I(box->pub.id), I(box->fold_upto)));
+	space_freed(s, (unsigned)sqlite3_changes(s->db));
 	box->folded = box->fold_upto;
 	fold_stop(box);
 }

@@ -243,6 +243,7 @@ static void expunge(struct store *s, struct box *box, size_t i)
 	expunged_note(s, box, was.uid);
 	mailbox_touch(s, box);
 	db_write(s, "DELETE FROM message WHERE mailbox = ? AND uid = ?", ARGS(I(pub->id), I(was.uid)));
+	space_freed(s, 1);
 	fold_expunged(s, box, was.uid);
 	journal_look(s, box);
 	watch_expunged(s, box, &was, !db_has(s, "SELECT 1 FROM message WHERE content = ?", ARGS(I(was.content))));

@@ -110,7 +110,7 @@ struct store {
 
 	struct box *by_id, *by_name;
 	LIST_HEAD(, box) dirty, folding;
-	unsigned n_freed;		/* contents that went since space.c looked */
+	unsigned n_freed;		/* rows that went since space.c looked */
 	bool giving_back;		/* pages */
 	struct box *standard[N_STANDARD];
 	char *keywords[LIMIT_KEYWORDS];
@@ -242,7 +242,7 @@ bool fold_take(struct mailbox *, uint32_t page, struct bytes octets);
 bool fold_check(uint32_t page, struct bytes octets);
 
 /* space.c */
-void space_freed(struct store *);
+void space_freed(struct store *, unsigned n_rows);
 bool space_waits(const struct store *);
 void space_step(struct store *);		/* outside of any transaction */
 

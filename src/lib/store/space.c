@@ -1,13 +1,13 @@
 /*
  * Pages of state.db that nobody uses any more go back to the file system, some
  * with each turn of the store. A few are kept: what comes next wants them. How
- * many there are is asked only after so many contents went.
+ * many there are is asked only after so many rows went.
  */
 #include "lib/base/log.h"
 #include "lib/store/priv.h"
 
 enum {
-	ASK_AFTER = 64,			/* contents that went */
+	ASK_AFTER = 64,			/* rows that went */
 	KEEP_PAGES = 256,
 	KEEP_SHARE = 8,			/* a part of the file */
 };
@@ -26,9 +26,9 @@ static bool is_too_many(struct store *s, int64_t unused)
 	return unused > KEEP_PAGES && unused > all / KEEP_SHARE;
 }
 
-void space_freed(struct store *s)
+void space_freed(struct store *s, unsigned n_rows)
 {
-	s->n_freed++;
+	s->n_freed += n_rows;
 }
 
 bool space_waits(const struct store *s)
