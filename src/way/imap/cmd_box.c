@@ -21,21 +21,6 @@ static bool finish_outcome(struct imap_session *s, enum outcome res, const struc
 	return false;
 }
 
-/* Every level above name that is missing. */
-static enum outcome make_parents(struct imap_session *s, const char *name, struct err *e)
-{
-	enum outcome res = OK;
-
-	for (const char *p = strchr(name, '/'); p && res == OK; p = strchr(p + 1, '/')) {
-		char *parent = mem_strndup(NULL, name, (size_t)(p - name));
-
-		if (!store_mailbox_find(s->imap->store, parent))
-			res = store_mailbox_create(s->imap->store, parent, e);
-		talloc_free(parent);
-	}
-	return res;
-}
-
 /* The name to make, without a '/' at its end; NULL when answered. */
 static const char *new_name(struct imap_session *s, const struct imap_arg *a)
 {
@@ -126,11 +111,7 @@ void imap_cmd_create(struct imap_session *s, struct imap_cmd *c)
 
 	if (!name || (c->n_args > 1 && !get_uses(s, &c->args[1], special)))
 		return;
-	enum outcome res = make_parents(s, name, &e);
-
-	if (res == OK)
-		res = store_mailbox_create(s->imap->store, name, &e);
-	if (!finish_outcome(s, res, &e))
+	if (!finish_outcome(s, store_mailbox_create(s->imap->store, name, &e), &e))
 		return;
 	struct mailbox *box = store_mailbox_find(s->imap->store, name);
 	struct naming x = { .name = mem_strdup(c, box->name), .old = c->args[0].text };
@@ -194,11 +175,11 @@ void imap_cmd_rename(struct imap_session *s, struct imap_cmd *c)
 
 	if (!to)
 		return;
-	enum outcome res = make_parents(s, to, &e);
+	enum outcome res = store_mailbox_rename(s->imap->store, from, to, &e);
 
-	if (res == OK)
-		res = store_mailbox_rename(s->imap->store, from, to, &e);
-	if (finish_outcome(s, res, &e))
+	if (res == REJECT && !store_mailbox_find(s->imap->store, from))
+		imap_finish(s, "NO [NONEXISTENT] %s", imap_plain(c, e.text));
+	else if (finish_outcome(s, res, &e))
 		finish_naming(s, &(struct naming){ .name = to, .old = from, .tells = strcmp(from, "INBOX") != 0,
 		    .reply = "OK Rename completed" });
 }

@@ -38,7 +38,7 @@ struct entry {
 	bool subscribed;
 	const char *special;
 	bool has_children;
-	bool has_subscribed, has_special;	/* below it */
+	bool has_chosen;		/* below it: one that SUBSCRIBED and SPECIAL-USE select */
 	UT_hash_handle hh;
 };
 
@@ -76,6 +76,27 @@ static int by_name(const struct entry *a, const struct entry *b)
 	return inbox_a != inbox_b ? (inbox_a ? -1 : 1) : strcmp(a->name, b->name);
 }
 
+static bool is_selected(const struct listing *l, const struct entry *e)
+{
+	if (!e->exists && l->select & SELECT_SUBSCRIBED)
+		return e->subscribed && !(l->select & SELECT_SPECIAL);
+	if (!e->exists)
+		return !(l->select & SELECT_SPECIAL);
+	return !(l->select & SELECT_SUBSCRIBED && !e->subscribed) && !(l->select & SELECT_SPECIAL && !e->special);
+}
+
+static void note_parents(struct listing *l, const struct entry *e)
+{
+	bool chosen = l->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL) && is_selected(l, e);
+
+	for (const char *p = strchr(e->name, '/'); p; p = strchr(p + 1, '/')) {
+		struct entry *parent = get_entry(l, e->name, (size_t)(p - e->name));
+
+		parent->has_children |= e->exists;
+		parent->has_chosen |= chosen;
+	}
+}
+
 /* Names without a mailbox. */
 static void gather_subscribed(struct imap_session *s, struct listing *l)
 {
@@ -83,9 +104,10 @@ static void gather_subscribed(struct imap_session *s, struct listing *l)
 	const char **names = store_subscription_all(s->imap->store, l, &n);
 
 	for (size_t i = 0; i < n && l->select & SELECT_SUBSCRIBED; i++) {
-		get_entry(l, names[i], strlen(names[i]))->subscribed = true;
-		for (const char *p = strchr(names[i], '/'); p; p = strchr(p + 1, '/'))
-			get_entry(l, names[i], (size_t)(p - names[i]))->has_subscribed = true;
+		struct entry *e = get_entry(l, names[i], strlen(names[i]));
+
+		e->subscribed = true;
+		note_parents(l, e);
 	}
 }
 
@@ -102,13 +124,7 @@ static void gather(struct imap_session *s, struct listing *l)
 		e->exists = true;
 		e->subscribed = all[i]->subscribed;
 		e->special = all[i]->special ? mem_strdup(e, all[i]->special) : NULL;
-		for (const char *p = strchr(name, '/'); p; p = strchr(p + 1, '/')) {
-			struct entry *parent = get_entry(l, name, (size_t)(p - name));
-
-			parent->has_children = true;
-			parent->has_subscribed |= all[i]->subscribed;
-			parent->has_special |= all[i]->special != NULL;
-		}
+		note_parents(l, e);
 	}
 	gather_subscribed(s, l);
 	HASH_SORT(l->entries, by_name);
@@ -120,21 +136,6 @@ static void gather(struct imap_session *s, struct listing *l)
 
 /* ---- answers ---- */
 
-static bool is_selected(const struct listing *l, const struct entry *e)
-{
-	if (!e->exists && l->select & SELECT_SUBSCRIBED)
-		return e->subscribed && !(l->select & SELECT_SPECIAL);
-	if (!e->exists)
-		return !(l->select & SELECT_SPECIAL);
-	return !(l->select & SELECT_SUBSCRIBED && !e->subscribed) && !(l->select & SELECT_SPECIAL && !e->special);
-}
-
-static bool has_selected_below(const struct listing *l, const struct entry *e)
-{
-	return (l->select & SELECT_SUBSCRIBED && e->has_subscribed) ||
-	    (l->select & SELECT_SPECIAL && e->has_special);
-}
-
 static bool is_matched(const struct listing *l, const char *name)
 {
 	for (size_t i = 0; i < l->n_patterns; i++)
@@ -143,14 +144,15 @@ static bool is_matched(const struct listing *l, const char *name)
 	return false;
 }
 
-/* Extended data: ("CHILDINFO" ("SUBSCRIBED") "OLDNAME" ("old")). */
-static void print_extended(struct imap_session *s, bool below, const char *old)
+/* Extended data: ("CHILDINFO" ("SUBSCRIBED") "OLDNAME" ("old")). below: SELECT_... that something below was chosen by. */
+static void print_extended(struct imap_session *s, unsigned below, const char *old)
 {
 	if (!below && !old)
 		return;
 	buf_adds(s->out, " (");
 	if (below)
-		buf_adds(s->out, "\"CHILDINFO\" (\"SUBSCRIBED\")");
+		buf_addf(s->out, "\"CHILDINFO\" (%s%s%s)", below & SELECT_SUBSCRIBED ? "\"SUBSCRIBED\"" : "",
+		    below == (SELECT_SUBSCRIBED | SELECT_SPECIAL) ? " " : "", below & SELECT_SPECIAL ? "\"SPECIAL-USE\"" : "");
 	if (old) {
 		buf_adds(s->out, below ? " \"OLDNAME\" (" : "\"OLDNAME\" (");
 		imap_print_name(s, s->out, old);
@@ -177,7 +179,7 @@ static void print_entry(struct imap_session *s, const struct listing *l, const s
 	}
 	buf_adds(out, ") \"/\" ");
 	imap_print_name(s, out, e->name);
-	print_extended(s, below, l->old);
+	print_extended(s, below ? l->select & (SELECT_SUBSCRIBED | SELECT_SPECIAL) : 0, l->old);
 	buf_adds(out, "\r\n");
 }
 
@@ -211,8 +213,8 @@ static void print_status(struct imap_session *s, const char *name, const struct 
 
 static void answer_one(struct imap_session *s, const struct listing *l, const struct entry *e)
 {
-	bool below = l->select & SELECT_RECURSIVE && has_selected_below(l, e);
-	bool parent = l->lsub && e->has_subscribed && !is_selected(l, e);
+	bool below = l->select & SELECT_RECURSIVE && e->has_chosen;
+	bool parent = l->lsub && e->has_chosen && !is_selected(l, e);
 
 	if (!is_matched(l, e->name) || !(is_selected(l, e) || below || parent))
 		return;
