@@ -186,7 +186,6 @@ void sent_recall(struct courier *c, struct rcpt *r)
 	if (is_expired(r)) {
 		notify_end(c->parts.notify, NOTIFY_RECALL, r->id);
 		offers_revoke(c->parts.offers, l->hash, t_get);
-		offers_remove(c->parts.offers, l->hash);
 		return;
 	}
 	rcpt_proof(r, l, PROOF_RECALL, t_recall);

@@ -172,6 +172,13 @@ static void token_drop(struct offers *o, struct token *t)
 	talloc_free(t);
 }
 
+/* m' is gone, and now the last who needed the entry. */
+static void entry_sweep(struct offers *o, struct entry *entry)
+{
+	if (entry->path == NULL && !entry_is_needed(entry))
+		entry_free(o, entry);
+}
+
 void offers_put(struct offers *o, const struct offer *offer)
 {
 	pthread_mutex_lock(&o->lock);
@@ -210,6 +217,8 @@ void offers_revoke(struct offers *o, const uint8_t hash[32], const uint8_t t_get
 		t->revoked = true;
 	else if (t != NULL)
 		token_drop(o, t);
+	if (entry != NULL)
+		entry_sweep(o, entry);
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -219,11 +228,10 @@ void offers_remove(struct offers *o, const uint8_t hash[32])
 
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->entries, hash, 32, entry);
-	if (entry != NULL && !entry_is_needed(entry)) {
-		entry_free(o, entry);
-	} else if (entry != NULL) {
+	if (entry != NULL) {
 		TALLOC_FREE(entry->path);
 		TALLOC_FREE(entry->head_path);
+		entry_sweep(o, entry);
 	}
 	pthread_mutex_unlock(&o->lock);
 }
@@ -284,7 +292,7 @@ static enum offers_answer answer(struct entry *entry, struct token *t, const voi
 	out->token = t->number;
 	if (out->fd < 0)
 		return OFFERS_NONE;
-	t->n_transfers += !head;
+	t->n_transfers++;
 	return OFFERS_OPEN;
 }
 
@@ -321,7 +329,7 @@ enum offers_answer offers_open_member_http(struct offers *o, const uint8_t hash[
 	return out->fd >= 0 ? OFFERS_OPEN : OFFERS_NONE;
 }
 
-size_t offers_may_send_http(struct offers *o, uint64_t token, size_t len, uint64_t *served_out)
+size_t offers_may_send_http(struct offers *o, uint64_t token, bool head, size_t len, uint64_t *served_out)
 {
 	struct token *t;
 
@@ -330,7 +338,7 @@ size_t offers_may_send_http(struct offers *o, uint64_t token, size_t len, uint64
 	HASH_FIND(hh, o->tokens, &token, sizeof(token), t);
 	if (t == NULL || t->withdrawn)
 		len = 0;
-	if (len > 0) {
+	if (len > 0 && !head) {
 		t->sent += len;
 		if (!t->served && t->sent >= t->entry->size) {
 			t->served = true;
@@ -347,12 +355,12 @@ void offers_closed_http(struct offers *o, uint64_t token)
 
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->tokens, &token, sizeof(token), t);
-	if (t != NULL && --t->n_transfers == 0 && t->revoked) {
+	if (t != NULL && --t->n_transfers == 0) {
 		struct entry *entry = t->entry;
 
-		token_drop(o, t);
-		if (entry->path == NULL && !entry_is_needed(entry))
-			entry_free(o, entry);
+		if (t->revoked)
+			token_drop(o, t);
+		entry_sweep(o, entry);
 	}
 	pthread_mutex_unlock(&o->lock);
 }

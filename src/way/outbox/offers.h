@@ -38,7 +38,7 @@ struct grant {
 void offers_grant(struct offers *, const uint8_t hash[32], const struct grant *);
 /* m' left the outbox; withdrawn tokens go on being answered with their recalls. Without any the entry goes. */
 void offers_remove(struct offers *, const uint8_t hash[32]);
-/* This recipient is done: his token opens nothing new; a transfer under way may end. */
+/* This recipient is done, or his recall has stood long enough: his token opens nothing new; a transfer under way may end. */
 void offers_revoke(struct offers *, const uint8_t hash[32], const uint8_t t_get[32]);
 
 /*
@@ -64,10 +64,10 @@ enum offers_answer offers_open_http(struct offers *, const void *ctx, const uint
 /* For a fellow member, who needs no token and is not counted: m' or its head. */
 enum offers_answer offers_open_member_http(struct offers *, const uint8_t hash[32], bool head, struct offers_pass *out);
 /*
- * Before each block of m': how much of it may go. 0: withdrawn meanwhile. *served_out: whose token
+ * Before each block of m' or its head: how much of it may go. 0: withdrawn meanwhile. *served_out: whose token
  * it is when with this block the whole of m' has gone out under it for the first time; else 0.
  */
-size_t offers_may_send_http(struct offers *, uint64_t token, size_t len, uint64_t *served_out);
+size_t offers_may_send_http(struct offers *, uint64_t token, bool head, size_t len, uint64_t *served_out);
 /* A transfer that offers_open_http() opened has ended. */
 void offers_closed_http(struct offers *, uint64_t token);
 

@@ -169,17 +169,18 @@ static void get_group_http(struct outbox *o, const struct http_request *r, const
 		answer_text(a, 404, "not found\n");
 }
 
-/* A running transfer of m'. */
+/* A running transfer of m' or its head. */
 struct transfer {
 	struct outbox *outbox;
 	uint64_t token;
+	bool head;
 };
 
 static size_t may_send_http(void *arg, uint64_t offset, size_t len)
 {
 	struct transfer *tr = arg;
 	uint64_t served;
-	size_t n = offers_may_send_http(tr->outbox->offers, tr->token, len, &served);
+	size_t n = offers_may_send_http(tr->outbox->offers, tr->token, tr->head, len, &served);
 
 	(void)offset;
 	if (served != 0) {
@@ -201,22 +202,18 @@ static void transfer_closed_http(void *arg)
 	talloc_free(tr);
 }
 
-static void watch_transfer_http(struct outbox *o, const struct offers_pass *pass, struct http_answer *a)
+static void give_file_http(struct outbox *o, const struct offers_pass *pass, const struct outbox_name *name,
+    struct http_answer *a)
 {
 	struct transfer *tr = talloc_zero(NULL, struct transfer);
 
 	tr->outbox = o;
 	tr->token = pass->token;
+	tr->head = name->file == MEMBERS_HEAD;
+	answer_file(a, pass->fd, pass->size, name->etag);
 	a->may_send = may_send_http;
 	a->closed = transfer_closed_http;
 	a->arg = tr;
-}
-
-static void give_file_http(struct outbox *o, const struct offers_pass *pass, const char *etag, struct http_answer *a)
-{
-	answer_file(a, pass->fd, pass->size, etag);
-	if (pass->token != 0)
-		watch_transfer_http(o, pass, a);
 }
 
 /* A recipient with his T_get: our own offers, then the replicas. 404 for all that does not open with it. */
@@ -236,7 +233,7 @@ static void get_sealed_http(struct outbox *o, const struct http_request *r, cons
 		answer_recalls(a, pass.recalls);
 		break;
 	case OFFERS_OPEN:
-		give_file_http(o, &pass, name->etag, a);
+		give_file_http(o, &pass, name, a);
 		break;
 	}
 }
