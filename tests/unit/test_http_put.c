@@ -210,6 +210,7 @@ static const struct {
 	{ "longer than can be said", "PUT /x" CLOSE "Content-Length: 99999999999999999999\r\n\r\n", 413, 0, 0 },
 	{ "of unknown length", "PUT /x" CLOSE "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 411, 0, 0 },
 	{ "no length", "PUT /x" CLOSE "\r\n", 411, 0, 0 },
+	{ "of two lengths", "PUT /small" CLOSE "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n14\r\nhellohellohellohello\r\n0\r\n\r\n", 400, 0, 0 },
 	{ "disk full", "PUT /full" CLOSE "Content-Length: 5\r\n\r\nhello", 507, 1, 0 },
 	{ "disk broken", "PUT /broken" CLOSE "Content-Length: 5\r\n\r\nhello", 500, 1, 0 },
 	{ "not a PUT", "POST /x" CLOSE "Content-Length: 5\r\n\r\nhello", 200, 0, 0 },
@@ -405,6 +406,11 @@ START_TEST(slow_body)
 	ck_assert_uint_eq(upload_end(u, digest), 0);
 	u = upload_new(ctx, fd, 10, 0);
 	ck_assert_uint_eq(upload_add(u, bytes_of(block, 9), 1), 0);
+	ck_assert_uint_eq(upload_end(u, digest), 400);
+	u = upload_new(ctx, fd, 10, 0);
+	ck_assert_uint_eq(upload_add(u, bytes_of(block, 9), 1), 0);
+	ck_assert_uint_eq(upload_add(u, bytes_of(block, 2), 1), 400);
+	ck_assert_uint_eq(upload_left(u), 1);
 	ck_assert_uint_eq(upload_end(u, digest), 400);
 	close(fd);
 	talloc_free(ctx);

@@ -46,7 +46,8 @@ static unsigned admit(struct MHD_Connection *c, struct request *r)
 
 	if (!request_length(c, &p->size))
 		return 411;
-	if (there < 0)
+	/* MHD would go by the chunks, however many (RFC 9112, 6.1). */
+	if (there < 0 || request_field(c, "Transfer-Encoding"))
 		return 400;
 	p->has_digest = there > 0;
 	p->path = r->path;
@@ -69,7 +70,7 @@ enum MHD_Result put_begin(struct MHD_Connection *c, struct request *r)
 	 * reset that may overtake the answer: a short body that is on its way already is swallowed.
 	 */
 	uint64_t size;
-	if (!request_field(c, "Expect") && request_length(c, &size) && size <= r->server->max_body) {
+	if (!request_field(c, "Expect") && !request_field(c, "Transfer-Encoding") && request_length(c, &size) && size <= r->server->max_body) {
 		r->refused = status;
 		return MHD_YES;
 	}

@@ -52,7 +52,7 @@ struct http_answer {
  * A PUT that streams into a descriptor: asked for when its header is here, done
  * when its body is. The body is hashed on its way and nowhere in memory. Before
  * anybody hears of it: 411 without Content-Length, 400 for a Content-Digest that
- * is none. Before done_http: 503 when LIMIT_HTTP_UPLOADS are under way, 413 over
+ * is none or for chunks beside the Content-Length. Before done_http: 503 when LIMIT_HTTP_UPLOADS are under way, 413 over
  * max, 409 for octets with another digest than announced, 507 and 500 when they
  * cannot be written. One that is cut off or too slow (LIMIT_HTTP_UPLOAD_S) ends
  * without an answer: libmicrohttpd has none in the middle of a body. An answer

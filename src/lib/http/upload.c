@@ -45,6 +45,10 @@ static bool is_slow(struct upload *u, size_t len, int64_t now_ms)
 
 unsigned upload_add(struct upload *u, struct bytes b, int64_t now_ms)
 {
+	if (b.len > u->size - u->n) {
+		u->failed = 400;
+		return u->failed;
+	}
 	u->n += b.len;
 	if (u->failed == 0 && is_slow(u, b.len, now_ms))
 		u->failed = 408;

@@ -13,7 +13,7 @@ struct upload;
 
 /* size octets will come; fd is borrowed, written from where it stands. Talloc: freed with ctx. */
 struct upload *upload_new(const void *ctx, int fd, uint64_t size, int64_t now_ms);
-/* 500 or 507: it cannot be written. 408: too slow. After either nothing more is written. */
+/* 500 or 507: it cannot be written. 408: too slow. 400: more than size. After either nothing more is written. */
 unsigned upload_add(struct upload *, struct bytes, int64_t now_ms);
 uint64_t upload_left(const struct upload *);	/* octets that are still to come */
 /* All of it is here: its SHA-256; 400 when octets are missing. Once. */
