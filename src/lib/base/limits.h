@@ -72,6 +72,8 @@ enum {
 	LIMIT_HTTP_UPLOADS = 16,	/* PUTs whose body comes, at once */
 	LIMIT_HTTP_UPLOAD_S = 60,	/* for each LIMIT_HTTP_UPLOAD_MIN octets of such a body */
 	LIMIT_HTTP_UPLOAD_MIN = 16 * 1024,
+	LIMIT_HTTP_REFUSAL = 32 * 1024,	/* what is said in place of what was asked for: T_recalls at most */
+	LIMIT_HTTP_PULL_MIN = 4 * 1024,	/* of what is pulled, in the time in which silence ends it */
 
 	/* Queues that strangers fill: more is dropped and found by the next poll */
 	LIMIT_DOOR_STRANGERS = 1024,

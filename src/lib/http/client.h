@@ -59,11 +59,14 @@ struct http_call {
 	const char *etag;		/* quoted: If-None-Match, then status 304 says that it is the same; or NULL */
 	uint64_t max_rate;		/* octets a second, each way, over some seconds; from 1 KiB on; 0: no bound */
 	uint64_t max;			/* octets of the answer's body; more ends it */
-	/* No octet for so long ends it; the wait for a connection counts, a hold or max_rate does not; 0: no bound. */
+	/*
+	 * No octet for so long ends it, once an answer has begun less than LIMIT_HTTP_PULL_MIN octets of one that
+	 * is streamed; the wait for a connection counts, a hold or max_rate does not; 0: no bound.
+	 */
 	int64_t quiet_ms;
 	int64_t total_ms;		/* 0: no bound */
 	bool friend_address;		/* private addresses are fine (fellow member, ourselves) */
-	/* Streamed answer (status 200 or 206 only). NULL: collected into body. */
+	/* Streamed answer (status 200 or 206 only; of others LIMIT_HTTP_REFUSAL octets are taken). NULL: collected into body. */
 	enum http_taken (*on_octets)(void *arg, struct bytes);
 	void (*done)(void *arg, const struct http_reply *);
 	void *arg;

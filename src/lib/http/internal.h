@@ -35,7 +35,9 @@ struct http_transfer {
 	bool ending;				/* in done() */
 	bool held;				/* its owner takes no octets for now */
 	CURLcode broken;			/* what a resume met; the timer ends it */
-	int64_t begin_ms, last_ms;		/* last octet, either way */
+	int64_t begin_ms, last_ms;		/* last octet, either way; of a streamed answer: last step */
+	bool begun;				/* an answer has */
+	uint64_t n_step;			/* octets of a streamed answer since last_ms */
 	curl_off_t n_up;			/* octets sent, when last looked at */
 	size_t n_header;
 	uint64_t octets;

@@ -40,6 +40,11 @@ tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c
 tests_fuzz_fuzz_http_LDADD = $(FUZZ_MAIN) $(LIB_HTTP)
 
 check_PROGRAMS += tests/unit/test_http_client
-tests_unit_test_http_client_SOURCES = tests/unit/test_http_client.c tests/unit/unit.h
+tests_unit_test_http_client_SOURCES = tests/unit/test_http_client.c tests/unit/http_script.h tests/unit/unit.h
 tests_unit_test_http_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_http_client_LDADD = $(LIB_HTTP) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_http_ends
+tests_unit_test_http_ends_SOURCES = tests/unit/test_http_ends.c tests/unit/http_script.h tests/unit/turns.h tests/unit/unit.h
+tests_unit_test_http_ends_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_http_ends_LDADD = $(LIB_HTTP) $(CHECK_LIBS)

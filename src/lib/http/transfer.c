@@ -127,6 +127,17 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 
 /* --- the answer --- */
 
+/* One octet now and then is no life: not of what is pulled. */
+static void see_answer(struct http_transfer *t, size_t len)
+{
+	t->n_step += len;
+	if (t->begun && t->call.on_octets && t->n_step < LIMIT_HTTP_PULL_MIN)
+		return;
+	t->begun = true;
+	t->n_step = 0;
+	t->last_ms = clock_mono_ms();
+}
+
 static bool status_is_streamed(struct http_transfer *t)
 {
 	long status = 0;
@@ -162,12 +173,16 @@ static size_t on_octets(char *data, size_t one, size_t len, void *arg)
 	(void)one;
 	if (t->gone)
 		return CURL_WRITEFUNC_ERROR;
-	t->last_ms = clock_mono_ms();
+	see_answer(t, len);
+	bool streamed = status_is_streamed(t);
+
+	if (t->call.on_octets && !streamed && t->call.max > LIMIT_HTTP_REFUSAL)
+		t->call.max = LIMIT_HTTP_REFUSAL;
 	if (t->octets + len > t->call.max) {
 		t->why = WHY_SIZE;
 		return CURL_WRITEFUNC_ERROR;
 	}
-	if (!status_is_streamed(t)) {
+	if (!streamed) {
 		t->octets += len;
 		buf_add(t->body, data, len);
 		return len;
@@ -192,7 +207,7 @@ static size_t on_field(char *line, size_t one, size_t len, void *arg)
 	struct http_transfer *t = arg;
 
 	(void)one;
-	t->last_ms = clock_mono_ms();
+	see_answer(t, len);
 	t->n_header += len;
 	if (t->n_header > LIMIT_HTTP_HEADER) {
 		t->why = WHY_HEADER;
@@ -253,7 +268,8 @@ static void on_timer(void *arg)
 		snprintf(t->text, sizeof(t->text), "not done after %g s", (double)t->call.total_ms / 1000);
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
 	} else if (t->call.quiet_ms && now - t->last_ms >= t->call.quiet_ms) {
-		snprintf(t->text, sizeof(t->text), "no octet for %g s", (double)t->call.quiet_ms / 1000);
+		snprintf(t->text, sizeof(t->text), t->n_step > 0 ? "too slow for %g s" : "no octet for %g s",
+		    (double)t->call.quiet_ms / 1000);
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
 	} else {
 		timer_next(t);
@@ -301,6 +317,7 @@ static bool set_up(struct http_transfer *t)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->curl_text);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);	/* who ends a transfer does not wait for the look-up of its name */
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROXY, "");

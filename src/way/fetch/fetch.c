@@ -126,7 +126,7 @@ struct http_transfer *pull_call(struct pull *p, size_t source, const char *what,
 	const struct source *s = &p->sources->list[source];
 	struct http_call call = {
 		.method = "GET", .quiet_ms = quiet_ms(p), .friend_address = s->friend_address, .range = range,
-		.authorization = auth_print(ctx, p->order.t_get), .max = max < MAX_410 ? MAX_410 : max,
+		.authorization = auth_print(ctx, p->order.t_get), .max = max < LIMIT_HTTP_REFUSAL ? LIMIT_HTTP_REFUSAL : max,
 		.on_octets = on_octets, .done = done, .arg = arg,
 	};
 	struct http_transfer *t;

@@ -14,7 +14,7 @@
 #include "way/fetch/opening.h"
 #include "way/fetch/sources.h"
 
-enum { QUIET_MS = 20000, MAX_410 = 32 * 1024, TICK_MS = 100, MORE_MS = 10000 };
+enum { QUIET_MS = 20000, TICK_MS = 100, MORE_MS = 10000 };
 #define STREAM_ABOVE MIB(1)
 
 struct fetch {
