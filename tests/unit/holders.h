@@ -10,6 +10,7 @@
  *	lie (one octet is wrong)	more (an octet too much)	whole (knows no ranges)	slow
  *	cutonce, lieonce (the first time)	dies, tires (dead, stall, after a few requests)
  *	narrow (one request at a time, others are dead)
+ *	drip (an octet now and then)	fade (quick, then drips its last 2000)
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -97,6 +98,16 @@ static bool holders_send_slowly(int fd, struct bytes b)
 	return true;
 }
 
+static bool holders_drip(int fd, struct bytes b)
+{
+	for (size_t at = 0; at < b.len; at++) {
+		if (!holders_write(fd, b.data + at, 1))
+			return false;
+		usleep(50000);		/* this is what it means */
+	}
+	return true;
+}
+
 /* b of the answer, as this kind does it; false: the connection ends. */
 static bool holders_deliver(int fd, const char *kind, struct bytes b, bool part)
 {
@@ -114,6 +125,10 @@ static bool holders_deliver(int fd, const char *kind, struct bytes b, bool part)
 		return holders_write(fd, b.data, b.len / 2) && false;
 	if (strcmp(kind, "slow") == 0)
 		return holders_send_slowly(fd, b);
+	if (strcmp(kind, "drip") == 0)
+		return holders_drip(fd, b);
+	if (strcmp(kind, "fade") == 0)
+		return holders_write(fd, b.data, b.len - 2000) && holders_drip(fd, bytes_of(b.data + b.len - 2000, 2000));
 	copy = malloc(b.len + 1);
 	memcpy(copy, b.data, b.len);
 	copy[b.len] = 'x';

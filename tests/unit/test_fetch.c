@@ -356,6 +356,11 @@ struct race_row {
 static const struct race_row race_rows[] = {
 	{ "beside a silent one", "silent good", OK, "", "good@home" },
 	{ "beside one that stalls", "stall good", OK, "", "good@home" },
+	{ "beside one that trickles", "drip good", OK, "", "good@home" },
+	{ "beside one that trickles in the end", "fade good", OK, "", "good@home" },
+	{ "beside one that trickles in the end, slowly", "fade slow", OK, "", "slow@home" },
+	{ "one that trickles", "drip", RETRY, "too slow for 4 s", "" },
+	{ "one that trickles in the end", "fade", RETRY, "too slow for 4 s", "" },
 	{ "cut short, then good", "cut good", OK, "", "good@home" },
 	{ "all silent", "silent silent2", RETRY, "silent2@home: no octet for 1 s", "" },
 	{ "the only one, cut short once", "cutonce", OK, "", "cutonce@home" },
@@ -374,7 +379,7 @@ static void check_race(const struct race_row *r, size_t size)
 	sealed = make_sealed(size, false);
 	port = holders_start(sealed);
 	o = order_of(1, sealed, r->holders, port);
-	o.patience_ms = 1000;
+	o.patience_ms = strstr(r->name, "trickles") != NULL ? 4000 : 1000;
 	fetch_body(fetch, &o);
 	turns_until(&n_got, 1);
 	ck_assert_msg(got_res == r->want, "case '%s': %d %s", r->name, got_res, got_reason);
@@ -413,6 +418,9 @@ static const struct piece_row {
 	{ .name = "the only one, that cuts short once", .holders = "cutonce", .want = OK, .from = "cutonce@home 6" },
 	{ .name = "one that takes one request at a time", .holders = "narrow", .want = OK, .from = "narrow@home 6" },
 	{ .name = "one that stalls, and a good one", .holders = "stall good", .want = OK, .from = "good@home 6" },
+	{ .name = "one that trickles, and a good one", .holders = "drip good", .want = OK, .from = "drip@home good@home 5" },
+	{ .name = "one that trickles in the end, and a good one", .holders = "fade good", .want = OK, .from = "fade@home good@home 5" },
+	{ .name = "one that trickles", .holders = "drip", .want = RETRY, .reason = "too slow" },
 	{ .name = "one that is silent, and a good one", .holders = "silent good", .want = OK, .from = "good@home 6" },
 	{ .name = "one that has it not, and a good one", .holders = "none good", .want = OK, .from = "good@home 6" },
 	{ .name = "nobody has it", .holders = "none none2", .want = RETRY, .reason = "none2@home: this peer does not offer it" },
@@ -447,6 +455,7 @@ START_TEST(in_pieces)
 	opener = r->opener;
 	sealed = make_sealed(LARGE, r->misframed);
 	o = order_in_pieces(1, r->holders, holders_start(sealed));
+	o.patience_ms = 5000;
 	fetch_body(fetch, &o);
 	turns_until(&n_got, 1);
 	ck_assert_msg(got_res == r->want, "case '%s': %d %s", r->name, got_res, got_reason);

@@ -100,7 +100,7 @@ void pull_check_patience(struct pull *p)
 
 	if (p->ended || clock_mono_ms() - p->last_ms < p->order.patience_ms)
 		return;
-	err_set(&e, "no octet for %lld s", (long long)(p->order.patience_ms / 1000));
+	err_set(&e, "%s for %lld s", p->n_step > 0 ? "too slow" : "no octet", (long long)(p->order.patience_ms / 1000));
 	for (size_t i = 0; i < p->sources->n; i++)
 		if (p->sources->list[i].n_busy > 0)
 			sources_spend(p->sources, i, e.text);
@@ -108,6 +108,15 @@ void pull_check_patience(struct pull *p)
 }
 
 /* What race and swarm have in common. */
+
+void pull_came(struct pull *p, size_t octets)
+{
+	p->n_step += octets;
+	if (p->n_step < LIMIT_HTTP_PULL_MIN)
+		return;
+	p->n_step = 0;
+	p->last_ms = clock_mono_ms();
+}
 
 /* One silent source must not use up the patience for all. */
 static int64_t quiet_ms(const struct pull *p)

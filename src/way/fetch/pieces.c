@@ -42,6 +42,9 @@ static bool is_late(const struct pieces *p, unsigned ask, int64_t pace_ms, int64
 		return true;
 	if (pace_ms == 0 || spent < p->silent_ms / 4 || a->octets >= len)
 		return false;
+	/* Nor does it matter how near the end it is if it never gets there. */
+	if (spent > 4 * pace_ms + p->silent_ms)
+		return true;
 	if (a->octets == 0)
 		return spent > 2 * pace_ms;
 	return (uint64_t)spent * (len - a->octets) / a->octets > (uint64_t)(pace_ms * 3 / 2);

@@ -5,7 +5,8 @@
  * within a window from the first unused one are asked for. Whoever is done with one asks for the
  * next, two at a time: so the fast get more. When all in the window are asked
  * for, the first one that is late is asked of somebody else as well: one whose
- * source has been silent for long, or takes longer for the rest than the other for all of it.
+ * source has been silent for long, takes longer for the rest than the other for all of it, or has had
+ * several times as long.
  * Pure; the caller brings the time.
  */
 #include <stdbool.h>

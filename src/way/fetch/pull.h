@@ -37,7 +37,8 @@ struct pull {
 	struct fetch_order order;	/* without sources */
 	struct sources *sources;
 	bool heard, recalled;
-	int64_t begun_ms, last_ms, arrived_ms;	/* last_ms: of the last octet from anybody */
+	int64_t begun_ms, last_ms, arrived_ms;	/* last_ms: of the last step from anybody */
+	uint64_t n_step;			/* octets since then */
 	struct timer *tick;
 	UT_hash_handle hh;
 
@@ -65,6 +66,8 @@ void pull_check_patience(struct pull *);
 /* A GET for this source; octets of the answer at most max. Authorization and limits of time are set here. */
 struct http_transfer *pull_call(struct pull *, size_t source, const char *what, const char *range, uint64_t max,
     enum http_taken (*on_octets)(void *arg, struct bytes), void (*done)(void *arg, const struct http_reply *), void *arg);
+/* Octets came from somebody; a trickle does not renew the patience. */
+void pull_came(struct pull *, size_t octets);
 /* Notes that somebody answered. A 410 with our T_recall ends the pull: true. */
 bool pull_takes_answer(struct pull *, size_t source, const struct http_reply *);
 /* It did not deliver: spent, or left and shunned when it lied, stalled or broke off. octets: of what was asked for, that came. */

@@ -2,7 +2,9 @@
  * The head object, or m' as a whole: one source is asked; when it is silent
  * for a second, the next one is asked beside it, and whoever is ahead goes on
  * alone: so a good one goes on at once beside one that says nothing, and one
- * that only paused keeps what it has brought. Octets stream past a digest and the framing check.
+ * that only paused keeps what it has brought. One that is lame, that is would
+ * need long for the rest at its pace, gets one other beside it that was not
+ * asked yet, and whoever would be done first goes on. Octets stream past a digest and the framing check.
  * A small m' (or head object) waits in a nameless file (in memory) until it is whole; then
  * one worker job opens it. A large m' flows into gpg while it arrives: there the
  * result counts when both have ended, and gpg cannot end before the hash is known.
@@ -18,6 +20,8 @@
 #include "way/fetch/pull.h"
 
 enum { MAX_TRIES = 8 };
+/* In times of a hedge: over how long a pace is measured, and for how long a lame one would need. */
+enum { WINDOW = 2, LAME = 20 };
 
 /* With one source; its own talloc context. */
 struct try {
@@ -27,6 +31,10 @@ struct try {
 	int64_t last_ms;
 	bool held;			/* it waits for us */
 	uint64_t octets;
+	int64_t window_ms;		/* begin of the window */
+	uint64_t before;		/* octets until then */
+	int64_t left_ms;		/* for the rest at the pace of the last window; -1: there was none yet */
+	bool lame;
 	struct digest *digest;
 	struct packets *framing;
 	bool misframed;
@@ -75,15 +83,42 @@ static bool is_silent(const struct try *t, int64_t now_ms)
 	return !t->held && now_ms - t->last_ms >= t->race->pull->fetch->parts.hedge_ms;
 }
 
-/* Those that have not more than this one. What had begun to deliver and then stopped is remembered for it. */
+static uint64_t size_of(const struct race *r)
+{
+	return r->head ? r->pull->order.head_size : r->pull->order.sealed_size;
+}
+
+static void see_pace(struct try *t, int64_t now_ms)
+{
+	int64_t hedge_ms = t->race->pull->fetch->parts.hedge_ms, spent = now_ms - t->window_ms;
+	uint64_t came = t->octets - t->before, size = size_of(t->race);
+
+	if (!t->held && spent < WINDOW * hedge_ms)
+		return;
+	if (!t->held && t->octets < size) {
+		t->left_ms = came == 0 ? INT64_MAX : (int64_t)((size - t->octets) * (uint64_t)spent / came);
+		t->lame = t->left_ms > LAME * hedge_ms;
+	}
+	t->window_ms = now_ms;
+	t->before = t->octets;
+}
+
+static bool is_behind(const struct try *other, const struct try *t)
+{
+	if ((t->lame || other->lame) && t->left_ms >= 0)
+		return other->left_ms > t->left_ms;
+	return other->octets <= t->octets;
+}
+
+/* Those that are behind this one. What had begun to deliver and then stopped, or nearly so, is remembered for it. */
 static void cut_others(struct race *r, const struct try *t)
 {
 	for (size_t i = r->n; i-- > 0;) {
 		struct try *other = r->tries[i];
 
-		if (other == t || other->octets > t->octets)
+		if (other == t || !is_behind(other, t))
 			continue;
-		if (other->octets > 0 && is_silent(other, clock_mono_ms()))
+		if (other->octets > 0 && (is_silent(other, clock_mono_ms()) || (other->lame && !t->lame)))
 			pull_blame_stalled(r->pull, other->source);
 		try_free(other);
 	}
@@ -202,7 +237,8 @@ static enum http_taken on_octets(void *arg, struct bytes b)
 
 	if (p->ended)
 		return HTTP_STOP;
-	p->last_ms = t->last_ms = clock_mono_ms();
+	t->last_ms = clock_mono_ms();
+	pull_came(p, b.len);
 	t->held = must_wait(t);
 	if (t->held)
 		return HTTP_HOLD;
@@ -220,11 +256,10 @@ static enum http_taken on_octets(void *arg, struct bytes b)
 static bool is_whole(struct try *t)
 {
 	const struct fetch_order *o = &t->race->pull->order;
-	uint64_t size = t->race->head ? o->head_size : o->sealed_size;
 	uint8_t hash[DIGEST_LEN];
 
 	digest_take(t->digest, hash);
-	return t->octets == size && memcmp(hash, t->race->head ? o->head_hash : o->hash, 32) == 0;
+	return t->octets == size_of(t->race) && memcmp(hash, t->race->head ? o->head_hash : o->hash, 32) == 0;
 }
 
 /* All is known about the octets that came; gpg learns it with their end. */
@@ -284,9 +319,11 @@ static struct try *try_new(struct race *r, size_t source)
 	t->digest = digest_new(t);
 	t->framing = packets_new(t, PACKETS_SEALED);
 	t->head = r->head ? buf_new(t, LIMIT_HEAD) : NULL;
-	t->last_ms = clock_mono_ms();
+	t->last_ms = t->window_ms = clock_mono_ms();
+	t->left_ms = -1;
 	r->tries[r->n++] = t;
 	p->sources->list[source].n_busy++;
+	p->sources->list[source].asked = true;
 	return t;
 }
 
@@ -302,8 +339,7 @@ static void try_start(struct race *r, size_t source)
 			return;
 		}
 	}
-	t->transfer = pull_call(p, source, r->head ? ".head" : "", NULL, r->head ? p->order.head_size : p->order.sealed_size,
-	    on_octets, on_done, t);
+	t->transfer = pull_call(p, source, r->head ? ".head" : "", NULL, size_of(r), on_octets, on_done, t);
 }
 
 /* beside: others are under way. */
@@ -326,18 +362,31 @@ static bool all_are_silent(const struct race *r, int64_t now_ms)
 	return true;
 }
 
+static void hedge(struct race *r, int64_t now_ms)
+{
+	size_t fresh = r->n == 1 && r->tries[0]->lame ? sources_fresh(r->pull->sources) : SOURCES_NONE;
+
+	if (r->n < MAX_TRIES && all_are_silent(r, now_ms))
+		next_try(r, r->n > 0);
+	else if (fresh != SOURCES_NONE)
+		try_start(r, fresh);
+}
+
 void race_tick(struct race *r)
 {
 	struct pull *p = r->pull;
+	int64_t now_ms = clock_mono_ms();
 
 	if (r->won)
 		return;
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
 		if (r->tries[i]->held)
-			p->last_ms = clock_mono_ms();
+			p->last_ms = now_ms;
+		see_pace(r->tries[i], now_ms);
+	}
 	pull_check_patience(p);
-	if (!p->ended && r->n < MAX_TRIES && all_are_silent(r, clock_mono_ms()))
-		next_try(r, r->n > 0);
+	if (!p->ended)
+		hedge(r, now_ms);
 }
 
 /* A stream that found no place takes one, or is held again. */

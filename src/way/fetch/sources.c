@@ -142,6 +142,14 @@ size_t sources_next(const struct sources *s, bool beside)
 	return SOURCES_NONE;
 }
 
+size_t sources_fresh(const struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (level_of(&s->list[i]) == LEVEL_GOOD && s->list[i].n_busy == 0 && !s->list[i].asked)
+			return i;
+	return SOURCES_NONE;
+}
+
 bool sources_is_usable(const struct sources *s, size_t i)
 {
 	enum level level = level_of(&s->list[i]);

@@ -29,6 +29,7 @@ struct source {
 	unsigned n_pieces;		/* that it delivered; a whole m' is one */
 	unsigned n_busy;		/* transfers under way, the caller's */
 	bool silent;			/* all of them are, the caller's */
+	bool asked;			/* for all of m', the caller's */
 };
 
 /* One transfer's; talloc. */
@@ -51,6 +52,8 @@ void sources_forgive(struct sources *);
 
 /* The next one for all of m', nothing being under way with it; beside: another one is, but silent. Or SOURCES_NONE. */
 size_t sources_next(const struct sources *, bool beside);
+/* A good one that was not asked for all of m' yet, or SOURCES_NONE. */
+size_t sources_fresh(const struct sources *);
 /* May pieces be asked of it, beside the others? One URL of each peer, unless that is silent. */
 bool sources_is_usable(const struct sources *, size_t i);
 

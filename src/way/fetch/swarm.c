@@ -102,7 +102,8 @@ static void on_opened(void *arg, struct opening *o)
 {
 	struct swarm *s = arg;
 
-	if (s->pull->ended)
+	/* As a whole, then: what came of these pieces is no word about m'. */
+	if (s->pull->ended || s->pull->without_pieces)
 		return;
 	if (s->finished || (o->result.res == RETRY && !s->misframed)) {
 		finish(s);
@@ -234,8 +235,8 @@ static enum http_taken on_octets(void *arg, struct bytes b)
 		return HTTP_STOP;
 	}
 	digest_add(a->digest, b.data, b.len);
-	s->pull->last_ms = clock_mono_ms();
-	pieces_came(&s->pieces, a->number, b.len, s->pull->last_ms);
+	pull_came(s->pull, b.len);
+	pieces_came(&s->pieces, a->number, b.len, clock_mono_ms());
 	return HTTP_TAKEN;
 }
 
