@@ -92,10 +92,13 @@ tests_unit_test_fetch_pure_SOURCES = tests/unit/test_fetch_pure.c tests/unit/uni
 tests_unit_test_fetch_pure_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fetch_pure_LDADD = src/way/libway.a $(LIB_BASE) $(CHECK_LIBS)
 
-check_PROGRAMS += tests/unit/test_members tests/unit/test_offers tests/unit/test_replica_pure
+check_PROGRAMS += tests/unit/test_members tests/unit/test_offers tests/unit/test_replica_pure tests/unit/test_replica_sync
 tests_unit_test_offers_SOURCES = tests/unit/test_offers.c tests/unit/unit.h
 tests_unit_test_offers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_offers_LDADD = src/way/libway.a $(LIB_STORE) $(LIB_MAIL) $(CHECK_LIBS)
+tests_unit_test_replica_sync_SOURCES = tests/unit/test_replica_sync.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_replica_sync_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_replica_sync_LDADD = src/way/libway.a $(LIB_STORE) $(LIB_MAIL) $(CHECK_LIBS)
 tests_unit_test_members_SOURCES = tests/unit/test_members.c tests/unit/unit.h
 tests_unit_test_members_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_members_LDADD = src/way/libway.a $(LIB_STORE) $(LIB_MAIL) $(CHECK_LIBS)

@@ -2,9 +2,14 @@
 import base64
 import concurrent.futures
 import contextlib
+import hmac
 import os
+import re
+import signal
 import sqlite3
 import time
+import urllib.error
+import urllib.request
 
 from peers import CtlError, ImapNo, until
 from scene import Scene, letter
@@ -193,6 +198,37 @@ class Cancel(Group):
         self.dave.start()
         until(lambda: len(self.up(self.bob)) == 1 and len(self.dave.uids()) < 2, "the entry goes", 60)
 
+    def test_cancel_while_a_member_sleeps(self):
+        """As a laptop does: bob's process is there all the time, but does not run. When it does again it gives nothing away."""
+        self.send_to_absent_dave()
+        [queued] = self.alice.queue()
+        [(secret,)] = self.rows(self.alice, "SELECT secret FROM rcpt WHERE letter = %d" % queued["id"])
+        t_get = hmac.digest(secret, b"get\0" + bytes.fromhex(queued["hash"]), "sha256")
+        self.assertEqual(self.ask(self.bob, queued["hash"], t_get), 200)
+        begin = time.monotonic()
+        self.bob.process.send_signal(signal.SIGSTOP)
+        self.bob.complaints = re.compile(rb"loop=blocked")
+        [said] = self.alice.ctl("cancel", queued["id"])
+        self.assertEqual(said["state"], "unknown", said)
+        until(lambda: not self.carol.replica_files(), "carol forgets it")
+        self.alice.kill()
+        until(lambda: time.monotonic() > begin + 11, "bob has slept long enough")
+        self.bob.process.send_signal(signal.SIGCONT)
+        answers = []
+        until(lambda: answers.append(self.ask(self.bob, queued["hash"], t_get)) or answers[-1] == 410, "bob knows of it")
+        self.assertNotIn(200, answers)
+        until(lambda: not self.bob.replica_files(), "and forgets it")
+
+    def ask(self, peer, name, t_get):
+        """What he answers to who shows this."""
+        question = urllib.request.Request("%s/outbox/%s" % (peer.url, name), headers={
+            "Authorization": "P2pMTA " + base64.b64encode(t_get).decode()})
+        try:
+            with urllib.request.urlopen(question, timeout=20) as answer:
+                return answer.status
+        except urllib.error.HTTPError as e:
+            return e.code
+
     def test_sender_stops_meanwhile(self):
         """The answer to a cancel waits for bob, who is off; alice stops before it comes."""
         self.send_to_absent_dave()
@@ -278,7 +314,7 @@ class Full(Group):
     settings = {"bob": {"outbox_replica_quota": "0"}}
 
     def test_no_room(self):
-        self.bob.complaints = self.carol.complaints = __import__("re").compile(rb"replica_quota is used up")
+        self.bob.complaints = self.carol.complaints = re.compile(rb"replica_quota is used up")
         self.send_to_absent_dave(n_held=1)
         [m] = self.alice.queue()
         self.assertEqual([h["address"] for h in m["holders"] if h["holds"]], ["carol@home"])
@@ -294,7 +330,7 @@ class FullNat(Group):
 
     def test_refused_before_its_first_octet(self):
         """bob brings what nobody can fetch from him; alice has no room, and says so before it comes."""
-        self.alice.complaints = __import__("re").compile(rb"replica_quota is used up")
+        self.alice.complaints = re.compile(rb"replica_quota is used up")
         self.bob.send(self.dave, letter(self.bob, self.dave, "first"))
         self.dave.wait_body(self.dave.wait_mail(1)[0], seconds=90)
         self.bob.wait_empty(60)
@@ -343,7 +379,7 @@ class Room(Group):
 
     def test_what_fits_is_taken(self):
         """Eight are too large for bob; that keeps nothing else from him, also when alice brings nothing."""
-        self.bob.complaints = __import__("re").compile(rb"replica_quota is used up")
+        self.bob.complaints = re.compile(rb"replica_quota is used up")
         self.greet()
         self.dave.stop()
         self.bob.stop()
@@ -383,7 +419,7 @@ class Wrong(Group):
 
     def test_wrong_octets(self):
         """alice's file is not what she lists: carol does not take it, and gets it from bob."""
-        self.carol.complaints = __import__("re").compile(rb"other octets than were listed")
+        self.carol.complaints = re.compile(rb"other octets than were listed")
         self.greet()
         self.dave.stop()
         self.carol.stop()

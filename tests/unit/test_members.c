@@ -35,6 +35,7 @@ static void setup(void)
 	ck_assert(mkdtemp(dir) != NULL);
 	ctx = mem_ctx(NULL);
 	m = members_new(dir, dir);
+	members_awake(m);
 	file("sealed", hash);
 	row = (struct replica){ .owner = "ann@home", .listed = true, .body = true };
 	memcpy(row.hash, hash, 32);

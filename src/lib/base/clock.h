@@ -10,6 +10,7 @@
 int64_t clock_now_ms(void);	/* wall clock, Unix time in milliseconds, with the offset */
 int64_t clock_now_s(void);
 int64_t clock_mono_ms(void);	/* monotonic, never moved by tests: for measuring and timers */
+int64_t clock_boot_ms(void);	/* as clock_mono_ms(), but the time in which the machine slept counts */
 void clock_advance(int64_t seconds);
 
 enum { CLOCK_TEXT = 21 };	/* "YYYY-MM-DDThh:mm:ssZ" and NUL */

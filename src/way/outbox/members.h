@@ -39,6 +39,8 @@ void members_coming_set(struct members *, const char *owner, const uint8_t hash[
 void members_serve(struct members *, const char *owner, bool);
 /* How many octets of replicas there may be. */
 void members_quota(struct members *, uint64_t octets);
+/* The loop runs. When it did not for a while, nothing is served to recipients until it says so again. */
+void members_awake(struct members *);
 /* Everything of this owner goes. */
 void members_owner_drop(struct members *, const char *owner);
 

@@ -149,7 +149,7 @@ void replicas_put(struct replicas *r, const struct replicas_put *put)
 		if (owner->opening)
 			answer_soon(r, put, 503);
 		else
-			sync_take(owner, put->octets, "", put->done, put->arg);
+			sync_take(owner, put->octets, put->done, put->arg);
 	} else {
 		unsigned status = judge(r, store_replica_find(r->parts.store, ctx, put->owner, put->hash), put, &digest);
 

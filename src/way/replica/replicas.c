@@ -285,12 +285,33 @@ void replicas_on_members(struct replicas *r)
 	}
 	ours_on_members(r->ours);
 	stand_changed(r->stand);
-	if (n > 0 && !timer_is_set(r->tick))
+	if (n > 0 && !timer_is_set(r->tick)) {
 		timer_set(r->tick, TICK_MS);
+		r->table.awake(r->table.members);
+	}
 	talloc_free(ctx);
 }
 
 /* --- who is away --- */
+
+/* A laptop was asleep, or this process was stopped: all is as after a start. */
+static void look_absent(struct replicas *r)
+{
+	int64_t now = clock_boot_ms(), gone_ms = r->ticked_ms != 0 ? now - r->ticked_ms : 0;
+	struct member *m, *next;
+
+	r->ticked_ms = now;
+	if (gone_ms > MEMBERS_ABSENT_MS) {
+		log_info("replicas=absent s=%lld", (long long)gone_ms / 1000);
+		HASH_ITER(hh, r->members, m, next) {
+			if (m->heard_ms != 0 && !m->away)
+				m->row.seen_s = clock_now_s() - gone_ms / 1000;
+			m->heard_ms = 0;
+			sync_absent(m);
+		}
+	}
+	r->table.awake(r->table.members);
+}
 
 static void on_tick(void *arg)
 {
@@ -298,9 +319,12 @@ static void on_tick(void *arg)
 	int64_t now = clock_mono_ms();
 	struct member *m, *next;
 
-	if (r->members == NULL)
+	if (r->members == NULL) {
+		r->ticked_ms = 0;
 		return;
+	}
 	timer_set(r->tick, TICK_MS);
+	look_absent(r);
 	HASH_ITER(hh, r->members, m, next)
 		if (!m->away && m->heard_ms != 0 && now - m->heard_ms > 2 * r->settings.sync_ms)
 			set_away(m);

@@ -60,6 +60,7 @@ struct replicas_table {
 	void (*replica_drop)(struct members *, const char *owner, const uint8_t hash[32]);
 	void (*coming)(struct members *, const char *owner, const uint8_t hash[32], bool);
 	void (*serve)(struct members *, const char *owner, bool);
+	void (*awake)(struct members *);
 	void (*quota)(struct members *, uint64_t octets);
 	void (*owner_drop)(struct members *, const char *owner);
 	void (*heard)(struct offers *, const uint8_t proof[32]);

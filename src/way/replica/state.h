@@ -31,6 +31,7 @@ enum {
 	DISTRUST_MS = 3600 * 1000,
 	BRING_MAX = 64,			/* messages brought between two questions what is lacking */
 	LIST_FRESH_S = 24 * 3600,
+	MEMBERS_ABSENT_MS = 10000,	/* as in way/outbox/members.c: a push to us has failed by then */
 };
 
 struct bring;
@@ -60,10 +61,12 @@ struct member {
 	/* What this round asks next: himself, for his token, himself with it, fellow members. */
 	enum { ASK_HIMSELF, ASK_GREETING, ASK_AGAIN, ASK_OTHERS } asking;
 	bool opening;			/* a list of his is on a worker */
-	bool confirmed;			/* since we started: he, or another member, has said what is newest */
-	bool round_done;		/* everybody was asked once since we started */
+	bool confirmed;			/* since our last absence: he, or another member, has said what is newest */
+	bool round_done;		/* everybody was asked once since then */
+	bool shut_out;			/* he does not know us: we may have been removed */
+	bool doubt;			/* the same of another member, in this round */
 	size_t n_asked;			/* others in this round */
-	bool said;			/* one of them has no newer list than we have by now */
+	bool said;			/* one of them has shown what we have, or something newer */
 	bool serving;			/* what we hold of his may be given away */
 	/* push.c */
 	struct http_transfer *push_call, *held_call;
@@ -90,6 +93,7 @@ struct replicas {
 	struct confirm *confirms;	/* who waits for members to know of a withdrawal */
 	struct timer *undone;		/* a commit failed: rows are read anew */
 	struct timer *tick;		/* who is away */
+	int64_t ticked_ms;		/* clock_boot_ms(); 0 not yet */
 	struct timer *pace;		/* bring.c: the rate allows the next one; NULL: was not needed so far */
 	struct timer *age;		/* what has expired */
 	uint64_t coming;		/* octets for which room is kept: on their way to replicas/ */
@@ -174,12 +178,10 @@ void bring_look(struct member *);
 /* sync.c */
 void sync_now(struct member *);
 void sync_stop(struct member *);
-/*
- * Octets that may be a newer list of this owner's; done (may be NULL) hears the HTTP status. etag: as he gave it;
- * "" brought by somebody; NULL it is a fellow's copy, asked for.
- */
-void sync_take(struct member *owner, struct bytes octets, const char *etag, void (*done)(void *arg, unsigned status),
-    void *arg);
+/* Somebody brings what may be a newer list of this owner's; done hears the HTTP status. */
+void sync_take(struct member *owner, struct bytes octets, void (*done)(void *arg, unsigned status), void *arg);
+/* We were not there for a while: what he may have withdrawn meanwhile is not known. */
+void sync_absent(struct member *);
 /* May his replicas be served? */
 void sync_judge(struct member *);
 

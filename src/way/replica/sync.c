@@ -1,14 +1,16 @@
 /*
  * Following the lists of others. A round asks the owner himself, with his
  * token (or first for the greeting that tells it); when he does not answer,
- * one fellow member after the other for the copy that he has. A list counts
- * when the owner signed it and its serial is greater than the last; when all
- * were asked, the newest of their copies is a confirmation. (One that was off
- * as long as we were knows nothing better, another one may.)
+ * all fellow members, one after the other, for the copy that each has. A list
+ * counts when the owner signed it and its serial is greater than the last; a
+ * copy of the one that we have says that there is nothing newer there. The
+ * newest of all that were shown is what they confirm, at the end of the round.
  *
- * After a start replicas are not served until the owner or another member has
- * been heard; when everybody was asked and nobody answered, a list that was
- * good less than a day ago will do (p2pmta-protocol(7), section 8).
+ * After an absence (a start, or a time in which this process did not run)
+ * replicas are not served until the owner or another member has been heard;
+ * when everybody was asked and nobody answered, a list made less than a day
+ * ago will do (p2pmta-protocol(7), section 8). Who is not let in any more has
+ * been answered: he may have been removed, and serves nothing.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -27,7 +29,7 @@ struct opening {
 	struct replicas *r;
 	char address[LIMIT_ADDRESS + 1], fpr[FPR_LEN];
 	char *etag;
-	bool greeting, fellow;
+	bool greeting, copy;		/* copy: from another member whom we asked */
 	struct bytes octets;
 	struct msglist *list;
 	enum outcome res;
@@ -67,13 +69,18 @@ static void take_token(struct member *m, const struct msglist *l)
 	/* A greeting is as old as its token; a list says which is the newest. */
 	m->row.token_serial = l->serial > 0 ? l->serial : 1;
 	memcpy(m->row.token, l->member_token, 32);
-	if (news)
-		push_to(m);		/* until now he could not be asked */
+	if (!news)
+		return;
+	/* Until now he could not be asked. */
+	push_to(m);
+	for (struct member *other = m->r->members; other != NULL; other = other->hh.next)
+		if (other != m && !other->confirmed)
+			sync_now(other);
 }
 
 void sync_judge(struct member *m)
 {
-	bool fresh = m->row.serial != 0 && clock_now_s() - m->row.confirmed_s < LIST_FRESH_S;
+	bool fresh = m->row.serial != 0 && clock_now_s() - m->row.issued_s < LIST_FRESH_S && !m->shut_out && !m->doubt;
 	bool serve = m->confirmed || (m->round_done && fresh);
 
 	m->r->table.serve(m->r->table.members, m->address, serve);
@@ -87,6 +94,7 @@ static void confirm(struct member *m)
 	bool news = !m->confirmed || clock_now_s() - m->row.confirmed_s > 60;
 
 	m->confirmed = true;
+	m->shut_out = false;
 	m->row.confirmed_s = clock_now_s();
 	if (news)
 		member_save(m);
@@ -116,14 +124,19 @@ static void answer_when_durable(struct replicas *r, void (*done)(void *arg, unsi
 	store_when_durable(r->parts.store, on_durable, a);
 }
 
+static void set_etag(struct member *m, const char *etag)
+{
+	talloc_free((void *)(uintptr_t)(m->row.etag[0] != '\0' ? m->row.etag : NULL));
+	m->row.etag = etag != NULL && etag[0] != '\0' ? talloc_strdup(m, etag) : "";
+}
+
 static void take_list(struct member *m, const struct opening *o)
 {
 	const struct msglist *l = o->list;
 	struct replicas *r = m->r;
 
-	talloc_free((void *)(uintptr_t)(m->row.etag[0] != '\0' ? m->row.etag : NULL));
+	set_etag(m, o->etag);
 	m->row.group = "";
-	m->row.etag = o->etag[0] != '\0' ? talloc_strdup(m, o->etag) : "";
 	m->row.serial = l->serial;
 	m->row.issued_s = l->issued_s;
 	take_token(m, l);
@@ -131,9 +144,7 @@ static void take_list(struct member *m, const struct opening *o)
 	store_replica_list_set(r->parts.store, m->address, o->octets);
 	member_save(m);
 	r->table.list_set(r->table.members, m->address, o->octets, l->serial);
-	if (o->fellow)
-		m->said = true;
-	else
+	if (!o->copy)
 		confirm(m);
 	stand_changed(r->stand);
 	pulls_round(r->pulls, m);
@@ -171,17 +182,17 @@ static void open_done(void *arg)
 		ask_next(m);
 		goto out;
 	}
+	m->shut_out |= o->greeting && o->res == REJECT;
+	m->said |= o->copy && o->res == OK && o->list->serial >= m->row.serial;
 	if (newer)
 		take_list(m, o);
-	else if (o->res == OK && o->list->serial == m->row.serial && o->fellow)
-		m->said = true;
-	else if (o->res == OK && o->list->serial == m->row.serial)
+	else if (o->res == OK && !o->copy && o->list->serial == m->row.serial)
 		confirm(m);
 	if (put && o->res == OK)
 		answer_when_durable(o->r, o->done, o->arg);
 	else if (put)
 		o->done(o->arg, o->res == RETRY ? 507 : 409);
-	else if (o->res == OK && !o->fellow)
+	else if (o->res == OK && !o->copy)
 		round_over(m);
 	else
 		ask_next(m);
@@ -194,43 +205,47 @@ static void open_drop(void *arg)
 	talloc_free(arg);
 }
 
-static void open_list(struct member *m, struct bytes octets, const char *etag, bool greeting,
-    void (*done)(void *arg, unsigned status), void *arg)
+static struct opening *opening_new(struct member *m, struct bytes octets, const char *etag)
 {
-	static const struct pool_job job = { open_work, open_done, open_drop };
 	struct opening *o = talloc_zero(NULL, struct opening);
 
 	o->r = m->r;
 	memcpy(o->address, m->address, sizeof(o->address));
 	memcpy(o->fpr, m->fpr, sizeof(o->fpr));
 	o->etag = talloc_strdup(o, etag != NULL ? etag : "");
-	o->greeting = greeting;
-	o->fellow = etag == NULL;
 	o->octets = bytes_dup(o, octets);
-	o->done = done;
-	o->arg = arg;
+	return o;
+}
+
+static void open_it(struct member *m, struct opening *o)
+{
+	static const struct pool_job job = { open_work, open_done, open_drop };
+
 	m->opening = true;
 	pool_submit(m->r->parts.pool, POOL_SOON, &job, o);
 }
 
-void sync_take(struct member *m, struct bytes octets, const char *etag, void (*done)(void *arg, unsigned status), void *arg)
+static bool is_ours_already(struct member *m, struct bytes octets)
 {
 	void *ctx = talloc_new(NULL);
+	bool same = m->row.serial != 0 && bytes_equal(octets, store_replica_list(m->r->parts.store, ctx, m->address));
 
-	if (m->row.serial != 0 && bytes_equal(octets, store_replica_list(m->r->parts.store, ctx, m->address))) {
-		m->said |= etag == NULL;
-		if (etag != NULL)
-			confirm(m);
-		if (done != NULL)
-			answer_when_durable(m->r, done, arg);
-		else if (etag != NULL)
-			round_over(m);
-		else
-			ask_next(m);
-	} else {
-		open_list(m, octets, etag, false, done, arg);
-	}
 	talloc_free(ctx);
+	return same;
+}
+
+void sync_take(struct member *m, struct bytes octets, void (*done)(void *arg, unsigned status), void *arg)
+{
+	if (is_ours_already(m, octets)) {
+		confirm(m);
+		answer_when_durable(m->r, done, arg);
+		return;
+	}
+	struct opening *o = opening_new(m, octets, "");
+
+	o->done = done;
+	o->arg = arg;
+	open_it(m, o);
 }
 
 /* --- a round --- */
@@ -242,10 +257,14 @@ static void on_greeting(void *arg, const struct http_reply *reply)
 	m->list_call = NULL;
 	m->asking = ASK_OTHERS;
 	member_answered(m, reply);
-	if (reply->status == 200)
-		open_list(m, reply->body, "", true, NULL, NULL);
-	else
+	if (reply->status == 200) {
+		struct opening *o = opening_new(m, reply->body, "");
+
+		o->greeting = true;
+		open_it(m, o);
+	} else {
 		ask_next(m);
+	}
 }
 
 static void on_list(void *arg, const struct http_reply *reply)
@@ -259,8 +278,12 @@ static void on_list(void *arg, const struct http_reply *reply)
 	if (reply->status == 304) {
 		confirm(m);
 		round_over(m);
+	} else if (reply->status == 200 && is_ours_already(m, reply->body)) {
+		set_etag(m, reply->etag);
+		confirm(m);
+		round_over(m);
 	} else if (reply->status == 200) {
-		sync_take(m, reply->body, reply->etag != NULL ? reply->etag : "", NULL, NULL);
+		open_it(m, opening_new(m, reply->body, reply->etag));
 	} else if (reply->status == 401 && !again) {
 		m->asking = ASK_GREETING;
 		ask_next(m);
@@ -268,6 +291,7 @@ static void on_list(void *arg, const struct http_reply *reply)
 		ask_next(m);
 	} else {
 		/* He is there, and has nothing for us (yet). */
+		m->shut_out |= reply->status == 401;
 		round_over(m);
 	}
 }
@@ -277,11 +301,16 @@ static void on_copy(void *arg, const struct http_reply *reply)
 	struct member *m = arg;
 
 	m->list_call = NULL;
-	m->said |= reply->status == 304;
-	if (reply->status == 200)
-		sync_take(m, reply->body, NULL, NULL, NULL);
-	else
+	m->doubt |= reply->status == 401;
+	m->said |= reply->status == 304 || (reply->status == 200 && is_ours_already(m, reply->body));
+	if (reply->status == 200 && !is_ours_already(m, reply->body)) {
+		struct opening *o = opening_new(m, reply->body, "");
+
+		o->copy = true;
+		open_it(m, o);
+	} else {
 		ask_next(m);
+	}
 }
 
 static bool ask_himself(struct member *m)
@@ -303,9 +332,10 @@ static bool ask_another(struct member *m)
 {
 	struct member *other = m->r->members;
 	void *ctx = talloc_new(NULL);
+	/* A list has the same ETag at everybody. */
+	const char *etag = m->row.serial != 0 ? talloc_asprintf(ctx, "\"%" PRIu64 "\"", m->row.serial) : NULL;
 	struct member_call call = {
-		.method = "GET", .path = member_path(ctx, m->address, "msglist"), .max = LISTS_MAX, .quiet_ms = CALL_MS,
-		.etag = m->row.serial != 0 ? talloc_asprintf(ctx, "\"%" PRIu64 "\"", m->row.serial) : NULL,
+		.method = "GET", .path = member_path(ctx, m->address, "msglist"), .etag = etag, .max = LISTS_MAX, .quiet_ms = CALL_MS,
 		.done = on_copy, .arg = m,
 	};
 
@@ -313,7 +343,7 @@ static bool ask_another(struct member *m)
 		other = other->hh.next;
 	for (; other != NULL && m->list_call == NULL; other = other->hh.next) {
 		m->n_asked++;
-		if (other != m && !other->away && member_can_be_asked(other))
+		if (other != m && (!other->away || !m->confirmed) && member_can_be_asked(other))
 			m->list_call = member_call(other, &call);
 	}
 	talloc_free(ctx);
@@ -339,7 +369,7 @@ static void on_round(void *arg)
 	if (m->list_call != NULL || m->opening)
 		return;
 	m->n_asked = 0;
-	m->said = false;
+	m->said = m->doubt = false;
 	m->asking = m->urls[0] == '\0' ? ASK_OTHERS : m->row.token_serial == 0 ? ASK_GREETING : ASK_HIMSELF;
 	ask_next(m);
 }
@@ -349,6 +379,14 @@ void sync_now(struct member *m)
 	if (m->sync == NULL)
 		m->sync = timer_new(m->r->parts.loop, on_round, m);
 	timer_set(m->sync, 0);
+}
+
+void sync_absent(struct member *m)
+{
+	http_transfer_free(&m->list_call);
+	m->confirmed = m->round_done = m->said = false;
+	sync_judge(m);
+	sync_now(m);
 }
 
 void sync_stop(struct member *m)
