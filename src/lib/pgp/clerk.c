@@ -144,15 +144,23 @@ static int out_write(void *arg, const void *data, size_t len)
 	return buf_add(arg, data, len) ? 0 : -1;
 }
 
-static enum outcome seal(struct pgp *p, const void *ctx, const struct ask *a, struct bytes in, struct bytes *out, struct err *e)
+static enum outcome seal_with(struct pgp *p, const void *ctx, enum engine engine, const struct ask *a, struct bytes in,
+    struct bytes *out, struct err *e)
 {
 	struct octets octets = { .in = in };
 	struct pgp_source source = octets_source(&octets);
 	struct buf *buf = buf_new(ctx, OUT_MAX);
-	enum outcome res = pgp_seal_work(p, a->role, a->key, a->compress, &source, &(struct pgp_sink){ out_write, buf }, e);
+	enum outcome res = work_seal(p, engine, a->role, a->key, a->compress, &source, &(struct pgp_sink){ out_write, buf }, e);
 
 	*out = buf_bytes(buf);
 	return res;
+}
+
+static enum outcome seal(struct pgp *p, const void *ctx, const struct ask *a, struct bytes in, struct bytes *out, struct err *e)
+{
+	enum outcome res = p->seal_home ? seal_with(p, ctx, ENGINE_SEAL, a, in, out, e) : RETRY;
+
+	return res == OK ? OK : seal_with(p, ctx, ENGINE_BULK, a, in, out, e);
 }
 
 static enum outcome obey(struct pgp *p, const void *ctx, const struct ask *a, struct bytes in, struct bytes *out,
@@ -160,7 +168,10 @@ static enum outcome obey(struct pgp *p, const void *ctx, const struct ask *a, st
 {
 	const char *fpr = a->fpr;
 
-	memcpy(p->own_fpr, a->own_fpr, FPR_LEN);
+	if (memcmp(p->own_fpr, a->own_fpr, FPR_LEN) != 0) {
+		memcpy(p->own_fpr, a->own_fpr, FPR_LEN);
+		sealer_find(p);
+	}
 	switch (a->task) {
 	case CLERK_SEAL:
 		return seal(p, ctx, a, in, out, e);
@@ -218,7 +229,7 @@ static void on_alone(int signo)
 	kill(0, SIGKILL);
 }
 
-/* gpg inherits: no signals of ours (a ^C is the daemon's business), no group or others, no languages to look for. */
+/* gpg inherits: no signals of ours (a ^C is the daemon's business), no group or others, no languages or time zones to look for. */
 static void settle(void)
 {
 	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM };
@@ -229,6 +240,7 @@ static void settle(void)
 		signal(ignored[i], SIG_IGN);
 	umask(077);
 	setenv("LC_ALL", "C", 1);
+	setenv("TZ", "UTC0", 1);
 }
 
 bool clerk_serve(void)

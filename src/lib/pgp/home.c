@@ -10,6 +10,7 @@
  *		 octets gpg works on are a stranger's (clerk.c sets them itself);
  * gpg-direct	 the same, and gpg reads and writes what it is told in place of
  *		 GPGME's pipes: GPGME's pump costs more than the decryption;
+ * seal/	 a home with a ring of its own (sealer.c);
  * agent	 takes these limits off again: the first gpg starts the agent,
  *		 and it has to outlive all of them.
  */
@@ -74,6 +75,7 @@ static const struct {
 	[ENGINE_SIGN] = { "gpg-sign", 20, 512 * 1024, " --compress-algo none", false },
 	[ENGINE_RECORD] = { "gpg-record", 20, 512 * 1024, "", true },
 	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "", true },
+	[ENGINE_SEAL] = { "gpg-seal", 20, 512 * 1024, "", true },
 	[ENGINE_RING] = { "gpg-ring", 20, 512 * 1024, " --no-autostart", false },
 	[ENGINE_DIRECT] = { "gpg-direct", 900, 512 * 1024, "", false },
 };
@@ -126,12 +128,36 @@ static enum outcome put_wrappers(struct pgp *p, struct err *e)
 	return res;
 }
 
+/* Where there is no /run/user the agent's sockets lie in the home, and their names have a limit. */
+static bool is_too_long(const char *home)
+{
+	char run[64];
+
+	snprintf(run, sizeof(run), "/run/user/%u", (unsigned)getuid());
+	return access(run, W_OK) < 0 && strlen(home) + strlen("/S.gpg-agent.browser") > LIMIT_SOCKET_PATH;
+}
+
+/* Another home below ours, with the same agent program. */
+static enum outcome put_seal_home(struct pgp *p, const char *conf, struct err *e)
+{
+	char *tmp = mem_ctx(NULL);
+	enum outcome res = files_mkdir(mem_printf(tmp, "%s/seal", p->home), e);
+
+	if (res == OK)
+		res = put(p, "seal/gpg.conf", mem_printf(tmp, "%sallow-non-selfsigned-uid\n", conf), 0600, e);
+	if (res == OK)
+		res = put(p, "seal/gpg-agent.conf", agent_conf, 0600, e);
+	talloc_free(tmp);
+	return res;
+}
+
 enum outcome home_write(struct pgp *p, struct err *e)
 {
 	char *tmp = mem_ctx(NULL);
 	char *conf = mem_printf(tmp, "%sagent-program %s/agent\n%s%s\n", gpg_conf, p->home,
 	    *p->own_fpr ? "default-key " : "", p->own_fpr);
 	enum outcome res = put(p, "gpg.conf", conf, 0600, e);
+
 	if (res == OK)
 		res = put(p, "gpg-agent.conf", agent_conf, 0600, e);
 	if (res == OK)
@@ -140,15 +166,20 @@ enum outcome home_write(struct pgp *p, struct err *e)
 		res = files_mkdir(p->ring_home, e);
 	if (res == OK)
 		res = put(p, "ring/gpg.conf", gpg_conf, 0600, e);
+	if (res == OK && *p->own_fpr && !is_too_long(mem_printf(tmp, "%s/seal", p->home))) {
+		res = put_seal_home(p, conf, e);
+		if (res == OK)
+			sealer_make(p);
+	}
 	talloc_free(tmp);
 	return res;
 }
 
-int home_run(const struct pgp *p, const char *program, const char *arg, const char *arg2)
+int home_run(const char *home, const char *program, const char *arg, const char *arg2)
 {
 	char *tmp = mem_ctx(NULL);
 	char *path = beside_gpg(tmp, program);
-	char *argv[] = { path, mem_strdup(tmp, "--homedir"), mem_strdup(tmp, p->home),
+	char *argv[] = { path, mem_strdup(tmp, "--homedir"), mem_strdup(tmp, home),
 	    mem_strdup(tmp, arg), mem_strdup(tmp, arg2), NULL };
 	posix_spawn_file_actions_t quiet;
 	pid_t pid;
@@ -165,15 +196,6 @@ int home_run(const struct pgp *p, const char *program, const char *arg, const ch
 	posix_spawn_file_actions_destroy(&quiet);
 	talloc_free(tmp);
 	return status;
-}
-
-/* Where there is no /run/user the agent's sockets lie in the home, and their names have a limit. */
-static bool is_too_long(const char *home)
-{
-	char run[64];
-
-	snprintf(run, sizeof(run), "/run/user/%u", (unsigned)getuid());
-	return access(run, W_OK) < 0 && strlen(home) + strlen("/S.gpg-agent.browser") > LIMIT_SOCKET_PATH;
 }
 
 static int on_free(struct pgp *p)
@@ -235,7 +257,9 @@ void pgp_free(struct pgp **pp)
 	if (!*pp)
 		return;
 	clerks_free(&(*pp)->clerks);
-	home_run(*pp, "gpgconf", "--kill", "gpg-agent");
+	home_run((*pp)->home, "gpgconf", "--kill", "gpg-agent");
+	if ((*pp)->seal_home)
+		home_run((*pp)->seal_home, "gpgconf", "--kill", "gpg-agent");
 	talloc_free(*pp);
 	*pp = NULL;
 }
@@ -247,7 +271,7 @@ const char *pgp_own_fpr(const struct pgp *p)
 
 const char *home_of(const struct pgp *p, enum engine engine)
 {
-	return engine == ENGINE_RING ? p->ring_home : p->home;
+	return engine == ENGINE_RING ? p->ring_home : engine == ENGINE_SEAL ? p->seal_home : p->home;
 }
 
 char *home_engine(const void *ctx, const struct pgp *p, enum engine engine)

@@ -202,6 +202,31 @@ static bool is_one_key(struct bytes key)
 	return n_keys == 1;
 }
 
+enum outcome key_import_bare(struct pgp *p, struct bytes key, struct err *e)
+{
+	unsigned tag;
+	size_t used;
+	struct buf *bare = buf_new(NULL, key.len);
+	bool named = false;
+	struct work w;
+
+	for (; key.len > 0 && !named && (used = packet(key, &tag)) > 0; key = bytes_of(key.data + used, key.len - used)) {
+		named = tag == TAG_USER_ID;
+		if (named || tag == TAG_PUBLIC_KEY)
+			buf_add(bare, key.data, used);
+	}
+	enum outcome res = work_start(&w, p, ENGINE_SEAL, e);
+	if (res == OK)
+		res = import(&w, buf_bytes(bare), e);
+	if (res == OK && !imported(&w, 0)) {
+		err_set(e, "gpg does not take a key without signatures");
+		res = REJECT;
+	}
+	work_end(&w);
+	talloc_free(bare);
+	return res;
+}
+
 enum outcome pgp_import_work(struct pgp *p, struct bytes key, char fpr_out[FPR_LEN], struct err *e)
 {
 	struct ring ring;
