@@ -194,6 +194,16 @@ class Life(Groups):
         self.bob.ctl("group", "leave", "home")
         self.assertEqual(trust(), ["verified"])
 
+    def test_left_and_back(self):
+        """Who leaves is still in the master's list: with another invite he is in again at once, by that same list."""
+        self.alice.ctl("group", "create", "home")
+        self.join(self.bob)
+        serial = self.group(self.bob)["serial"]
+        self.bob.ctl("group", "leave", "home")
+        self.assertIsNone(self.group(self.bob))
+        self.assertEqual(self.bob.ctl("group", "join", self.invite())["state"], "member")
+        self.assertEqual(self.group(self.bob)["serial"], serial)
+
     def test_members_from_the_configuration(self):
         """Named without keys: found and pinned first; reload follows; who was removed stays removed."""
         self.alice.set_conf("group home", "master", '"alice@home"')

@@ -116,10 +116,12 @@ static void facts_get(struct entry *e, const void *ctx, struct judge_facts *f)
 {
 	struct group_row *row = store_group_find(e->groups->parts.store, ctx, e->name);
 	bool sender = !e->ours && e->sender[0] != '\0';
+	/* The one that we knew when we left is as good as a newer one. */
+	bool again = row != NULL && row->role != GROUP_MASTER && row->descriptor.len == 0 && row->serial > 0;
 
 	*f = (struct judge_facts){
 		.name = e->name, .master = row != NULL ? row->master : "", .fpr = row != NULL ? row->fpr : "",
-		.serial = row != NULL ? row->serial : 0, .now_s = clock_now_s(),
+		.serial = row == NULL ? 0 : again ? row->serial - 1 : row->serial, .now_s = clock_now_s(),
 		.sender = sender ? talloc_strdup(ctx, e->sender) : "", .sender_fpr = sender ? talloc_strdup(ctx, e->sender_fpr) : "",
 	};
 }
