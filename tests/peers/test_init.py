@@ -45,7 +45,7 @@ class Init(unittest.TestCase):
             self.assertIn(text, self.conf())
         for folder, folders, files in os.walk(self.dir):
             for name in folders + files:
-                mode = os.lstat(os.path.join(folder, name)).st_mode
+                mode = os.stat(os.path.join(folder, name)).st_mode
                 self.assertFalse(stat.S_IMODE(mode) & 0o077, os.path.join(folder, name))
         checked = subprocess.run([program("p2pmta"), "-t", "-c", self.config], capture_output=True, text=True)
         self.assertEqual(checked.returncode, 0, checked.stderr)
