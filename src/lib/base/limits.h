@@ -56,7 +56,8 @@ enum {
 	LIMIT_IMAP_LITERAL_PREAUTH = 4096,
 	LIMIT_IMAP_DEPTH = 32,
 	LIMIT_IMAP_SESSIONS = 512,
-	LIMIT_IMAP_APPENDS = 64,	/* messages in one APPEND: their rows are one turn */
+	LIMIT_IMAP_APPENDS = 1000,	/* messages in one APPEND: their rows are one transaction */
+	LIMIT_IMAP_APPEND_HEADERS = 32 * 1024 * 1024,	/* in all of them that are files: headers and structures */
 	LIMIT_IMAP_PULLS = 16,		/* at once; more wait for their turn */
 	LIMIT_IMAP_IDLE_S = 1800,
 	LIMIT_MAILBOX_NAME = 512,

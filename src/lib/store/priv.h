@@ -92,6 +92,7 @@ struct store {
 	struct stmt *stmts;
 	bool fresh;			/* state.db was made just now */
 
+	unsigned n_holds;		/* no commit now */
 	bool begun;			/* a transaction is open */
 	bool reading;			/* one that only reads is */
 	bool poisoned;			/* something in it failed: it will be undone */

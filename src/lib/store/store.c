@@ -229,9 +229,22 @@ static void fold(struct store *s)
 	fold_failed(box);
 }
 
+void store_hold(struct store *s)
+{
+	s->n_holds++;
+}
+
+void store_release(struct store *s)
+{
+	assert(s->n_holds > 0);
+	s->n_holds--;
+}
+
 void store_turn(struct store *s)
 {
 	assert(!s->turning);
+	if (s->n_holds > 0)
+		return;
 	if (!s->begun)
 		db_end_reading(s);
 	if (!store_waits(s))

@@ -26,6 +26,12 @@ void store_close(struct store **);	/* commits what waits */
 
 /* Commit and tell the waiters; the daemon calls it at the end of each turn. */
 void store_turn(struct store *);
+/*
+ * Rows of several turns that are to be one transaction: until as many releases came, nothing is committed, and
+ * everybody who waits waits longer. For moments.
+ */
+void store_hold(struct store *);
+void store_release(struct store *);
 /* Is there more for the next turn: writes made by waiters after a failure, waiters, files to unlink? Then do not sleep for long. */
 bool store_waits(const struct store *);
 /* Was something written that is not on disk yet, and may be undone? */

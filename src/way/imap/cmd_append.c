@@ -4,7 +4,8 @@
  * once, so that many sent ahead share a sync. A larger one goes from the
  * connection into a temporary file, octet by octet as it is; a worker computes
  * digests and structures and makes the files durable under their names; then
- * the rows, all in one transaction. Whatever is wrong is known before the client
+ * the rows, all in one transaction, which for very many takes several turns: it
+ * is not committed, and nobody is told of it, before the last. Whatever is wrong is known before the client
  * is asked for the octets. When the session goes in between, the files go, too:
  * the store alone knows whether another message has the same octets.
  *
@@ -17,10 +18,12 @@
  * worker renames once more. A descriptor is open while a literal is read, and
  * in the worker, one at a time.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -38,8 +41,10 @@
 enum {
 	MAX_TRIES = 10,
 	SMALL_MAX = 16 * 1024,		/* larger ones are files */
-	SMALL_SUM = 64 * 1024,		/* of one command */
-	AHEAD_MAX = 32,			/* commands that one turn takes */
+	SMALL_SUM = 1024 * 1024,	/* of one command */
+	AHEAD_MAX = 32,			/* messages that one turn takes */
+	SLICE_MS = 3,
+	ROOM_MIN = 2 * 1024 * 1024,	/* octets left on the disk, to begin with one */
 };
 
 /* One message: what it is given, and its octets or its file. */
@@ -67,7 +72,7 @@ struct imap_append {
 	const char *error;		/* answer of the command, once the octets are over */
 };
 
-struct job {
+struct imap_append_job {
 	struct imap_ref *ref;
 	struct store *store;
 	char *dir;
@@ -75,8 +80,15 @@ struct job {
 	unsigned tries;
 	struct item *items;
 	size_t n;
+	size_t n_headers;		/* octets of what was rendered */
 	enum outcome res;
 	struct err err;
+	/* The rows. */
+	uint64_t box;			/* mailbox id; 0: not begun */
+	uint32_t *uids;
+	size_t n_added;
+	struct timer *turn;		/* next slice; the store is held meanwhile */
+	LIST_ENTRY(imap_append_job) entry;
 };
 
 /* ---- the literal ---- */
@@ -186,11 +198,17 @@ static const char *open_file(struct imap_session *s, struct imap_append *a, stru
 	return no_room(code);
 }
 
-static void wait_in_memory(struct imap_append *a, struct item *item)
+/* What a file would say when it is written. */
+static const char *wait_in_memory(struct imap_session *s, struct imap_append *a, struct item *item)
 {
+	struct statvfs st;
+
+	if (statvfs(store_dir(s->imap->store, PLACE_INBOX), &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize < ROOM_MIN)
+		return no_room(ENOSPC);
 	item->size = (size_t)a->left;
 	item->octets = mem_array(a, uint8_t, item->size);
 	a->n_small += item->size;
+	return NULL;
 }
 
 static struct item *add_item(struct imap_append *a)
@@ -223,7 +241,7 @@ static void begin_item(struct imap_session *s, struct imap_append *a, const stru
 	if (!a->error)
 		a->error = check_size(a->left);
 	if (!a->error && a->left <= SMALL_MAX && a->left <= SMALL_SUM - a->n_small)
-		wait_in_memory(a, item);
+		a->error = wait_in_memory(s, a, item);
 	else if (!a->error)
 		a->error = open_file(s, a, item);
 }
@@ -289,18 +307,18 @@ size_t imap_append_data(struct imap_session *s, const char *data, size_t len)
 
 /* ---- the worker's part ---- */
 
-/* Strings below the job, as m is. */
-static void describe(struct job *j, struct content *c, const struct mime *m)
+/* Strings below ctx, as m is. */
+static void describe(const void *ctx, struct content *c, const struct mime *m)
 {
 	c->place = PLACE_INBOX;
-	c->envelope = mime_envelope(j, m);
-	c->body = mime_body(j, m);
-	c->bodystructure = mime_bodystructure(j, m);
+	c->envelope = mime_envelope(ctx, m);
+	c->body = mime_body(ctx, m);
+	c->bodystructure = mime_bodystructure(ctx, m);
 	c->skeleton = mime_skeleton(m);
 	c->parts = mime_parts_text(m);
 }
 
-static enum outcome scan(struct job *j, struct item *item, int fd)
+static enum outcome scan(struct imap_append_job *j, struct item *item, int fd)
 {
 	struct content *c = &item->content;
 	struct mime *m;
@@ -314,23 +332,26 @@ static enum outcome scan(struct job *j, struct item *item, int fd)
 		return RETRY;
 	describe(j, c, m);
 	item->path = files_fanout(j, j->dir, c->digest);
-	return OK;
+	j->n_headers += c->skeleton.len + strlen(c->envelope) + strlen(c->body) + strlen(c->bodystructure) + strlen(c->parts);
+	if (j->n_headers <= LIMIT_IMAP_APPEND_HEADERS)
+		return OK;
+	err_set(&j->err, "[LIMIT] The headers of all these messages together are too large");
+	return REJECT;
 }
 
 /* The same of a small one; on the loop. */
-static void scan_small(struct job *j, struct item *item)
+static void scan_small(const void *ctx, struct item *item, struct bytes octets)
 {
-	struct bytes octets = bytes_of(item->octets, item->n_octets);
-	struct mime_scan *scan = mime_scan_new(j);
+	struct mime_scan *scan = mime_scan_new(ctx);
 
 	mime_scan_feed(scan, octets);
 	digest_of(octets, item->content.digest);
 	item->content.size = octets.len;
-	describe(j, &item->content, mime_scan_take(&scan, j));
+	describe(ctx, &item->content, mime_scan_take(&scan, ctx));
 }
 
 /* Under its name; its octets have another one, in case that goes. */
-static enum outcome work_item(struct job *j, struct item *item)
+static enum outcome work_item(struct imap_append_job *j, struct item *item)
 {
 	bool again = item->spare != NULL;
 	int fd = open(again ? item->spare : item->tmp, O_RDONLY | O_CLOEXEC);
@@ -344,7 +365,9 @@ static enum outcome work_item(struct job *j, struct item *item)
 		item->spare = mem_printf(j, "%s.spare", item->tmp);
 	if (link(again ? item->spare : item->tmp, again ? item->tmp : item->spare) < 0)
 		err_sys(&j->err, "link %s", item->tmp);
-	else if (again || scan(j, item, fd) == OK)
+	else
+		res = again ? OK : scan(j, item, fd);
+	if (res == OK)
 		res = files_keep(fd, item->tmp, item->path, &j->err);
 	item->is_kept = res == OK;
 	close(fd);
@@ -353,7 +376,7 @@ static enum outcome work_item(struct job *j, struct item *item)
 
 static void work(void *arg)
 {
-	struct job *j = (struct job *)arg;
+	struct imap_append_job *j = (struct imap_append_job *)arg;
 
 	j->res = OK;
 	for (size_t i = 0; i < j->n && j->res == OK; i++)
@@ -361,7 +384,7 @@ static void work(void *arg)
 			j->res = work_item(j, &j->items[i]);
 }
 
-static void job_free(struct job *j)
+static void job_free(struct imap_append_job *j)
 {
 	for (size_t i = 0; i < j->n; i++) {
 		if (j->items[i].tmp && !j->items[i].is_kept)
@@ -369,13 +392,18 @@ static void job_free(struct job *j)
 		if (j->items[i].spare)
 			files_drop(j->items[i].spare);
 	}
+	if (j->turn) {
+		timer_free(&j->turn);
+		LIST_REMOVE(j, entry);
+		store_release(j->store);
+	}
 	imap_ref_free(&j->ref);
 	talloc_free(j);
 }
 
 static void drop(void *arg)
 {
-	struct job *j = (struct job *)arg;
+	struct imap_append_job *j = (struct imap_append_job *)arg;
 
 	/* A file without a row is swept when the daemon starts. */
 	job_free(j);
@@ -384,51 +412,104 @@ static void drop(void *arg)
 /* ---- the rows ---- */
 
 /* No message comes of them. */
-static void sweep(struct job *j)
+static void sweep(struct imap_append_job *j)
 {
 	for (size_t i = 0; i < j->n && j->ref->imap; i++)
-		if (j->items[i].is_kept)
+		if (j->items[i].is_kept && i >= j->n_added)
 			store_place_sweep(j->store, PLACE_INBOX, j->items[i].content.digest);
 }
 
 static uint32_t add_one(struct store *st, struct mailbox *box, struct item *item)
 {
 	struct content *c = &item->content;
+	void *ctx = mem_ctx(NULL);
 
 	if (item->octets) {
-		store_content_add_small(st, c, bytes_of(item->octets, item->n_octets));
+		struct bytes octets = bytes_of(item->octets, item->n_octets);
+
+		scan_small(ctx, item, octets);
+		store_content_add_small(st, c, octets);
 	} else {
 		store_place_new(st, PLACE_INBOX, c->digest);
 		store_content_add(st, c);
 	}
+	talloc_free(ctx);
 	return store_message_add(st, box, c->id, item->flags.flags, item->flags.keywords, item->internal_ms)->uid;
 }
 
-static void add(struct imap_session *s, struct job *j)
+static void added(struct imap_session *s, struct imap_append_job *j, const struct mailbox *box)
 {
-	struct store *st = s->imap->store;
-	struct mailbox *box = store_mailbox_find(st, j->mailbox);
-	uint32_t *uids = mem_array(j, uint32_t, j->n);
 	struct buf *b = buf_new(j, KIB(64));
 
-	if (!box) {
-		sweep(j);
-		imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
-		return;
-	}
 	buf_addf(b, "OK [APPENDUID %u ", (unsigned)box->uidvalidity);
-	for (size_t i = 0; i < j->n; i++)
-		uids[i] = add_one(st, box, &j->items[i]);
-	imap_seqset_print(b, uids, j->n);
+	imap_seqset_print(b, j->uids, j->n);
+	s->imap->n_appends += (unsigned)j->n;
 	/* So many, and the next is of another turn. */
-	if (++s->imap->n_appends < AHEAD_MAX)
+	if (s->imap->n_appends < AHEAD_MAX)
 		imap_finish_ahead(s, "%s] Append completed", b->data);
 	else
 		imap_finish_durable(s, "%s] Append completed", b->data);
 }
 
+static void add_some(void *arg);
+
+/* The rest in other turns, while nothing is committed. */
+static void go_on_later(struct imap_append_job *j)
+{
+	struct imap *imap = j->ref->imap;
+
+	if (!j->turn) {
+		j->turn = timer_new(imap->loop, add_some, j);
+		LIST_INSERT_HEAD(&imap->appending, j, entry);
+		store_hold(j->store);
+	}
+	timer_set(j->turn, 0);
+}
+
+/* Once it has begun it comes to its end, whether the client still waits or not. */
+static void add_some(void *arg)
+{
+	struct imap_append_job *j = (struct imap_append_job *)arg;
+	struct imap_session *s = imap_ref_session(j->ref);
+	struct mailbox *box = store_mailbox_find(j->store, j->mailbox);
+	int64_t started = clock_mono_ms();
+
+	if (box && j->box == 0) {
+		j->box = box->id;
+		j->uids = mem_array(j, uint32_t, j->n);
+	}
+	if (!box || box->id != j->box) {
+		sweep(j);
+		if (s)
+			imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
+		job_free(j);
+		return;
+	}
+	while (j->n_added < j->n) {
+		size_t i = j->n_added++;
+
+		j->uids[i] = add_one(j->store, box, &j->items[i]);
+		if (j->n_added < j->n && !j->ref->imap->is_stopping && clock_mono_ms() - started >= SLICE_MS) {
+			go_on_later(j);
+			return;
+		}
+	}
+	if (s)
+		added(s, j, box);
+	job_free(j);
+}
+
+void imap_append_stop(struct imap *imap)
+{
+	struct imap_append_job *j;
+
+	assert(imap->is_stopping);
+	while ((j = LIST_FIRST(&imap->appending)))
+		add_some(j);
+}
+
 /* What another message with the same octets took along is written again. */
-static bool are_here(struct job *j)
+static bool are_here(struct imap_append_job *j)
 {
 	bool here = j->res == OK;
 
@@ -447,7 +528,7 @@ static const struct pool_job append_job = { .work = work, .done = done, .drop = 
 
 static void done(void *arg)
 {
-	struct job *j = (struct job *)arg;
+	struct imap_append_job *j = (struct imap_append_job *)arg;
 	struct imap_session *s = imap_ref_session(j->ref);
 	bool here = are_here(j);
 
@@ -456,14 +537,16 @@ static void done(void *arg)
 		return;
 	}
 	if (here && s) {
-		add(s, j);
-	} else {
-		sweep(j);
-		if (!here)
-			log_err("append=failed: %s", j->res == OK ? "the file does not stay" : j->err.text);
-		if (s)
-			imap_finish(s, "NO [UNAVAILABLE] The message could not be stored");
+		add_some(j);
+		return;
 	}
+	sweep(j);
+	if (!here && j->res != REJECT)
+		log_err("append=failed: %s", j->res == OK ? "the file does not stay" : j->err.text);
+	if (s && j->res == REJECT)
+		imap_finish(s, "NO %s", j->err.text);
+	else if (s)
+		imap_finish(s, "NO [UNAVAILABLE] The message could not be stored");
 	job_free(j);
 }
 
@@ -491,7 +574,7 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 		imap_finish(s, "%s", a->error);
 		return;
 	}
-	struct job *j = mem_zero(NULL, struct job);
+	struct imap_append_job *j = mem_zero(NULL, struct imap_append_job);
 
 	j->ref = imap_ref_new(s, NULL);
 	j->store = s->imap->store;
@@ -506,17 +589,12 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 
 		item->tmp = talloc_steal(j, item->tmp);
 		item->octets = talloc_steal(j, item->octets);
-		if (item->octets)
-			scan_small(j, item);
-		else
-			all_small = false;
+		all_small &= item->octets != NULL;
 	}
 	a->n = 0;
 	imap_append_drop(&s->append);
-	if (all_small) {
-		add(s, j);
-		job_free(j);
-	} else {
+	if (all_small)
+		add_some(j);
+	else
 		pool_submit(s->imap->pool, POOL_SOON, &append_job, j);
-	}
 }

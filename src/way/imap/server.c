@@ -220,6 +220,7 @@ struct imap *imap_start(struct loop *loop, struct pool *pool, struct store *stor
 	imap->hooks = *hooks;
 	TAILQ_INIT(&imap->sessions);
 	LIST_INIT(&imap->refs);
+	LIST_INIT(&imap->appending);
 	store_watch(store, &watcher);
 	if (open_listeners(imap, e) != OK)
 		imap_stop(&imap);
@@ -237,6 +238,7 @@ void imap_stop(struct imap **imap)
 	for (size_t n = 0; n < i->n_listeners; n++)
 		listener_free(&i->listeners[n]);
 	i->is_stopping = true;
+	imap_append_stop(i);
 	store_unwatch(i->store, i);
 	for (s = TAILQ_FIRST(&i->sessions); s; s = next_s) {
 		next_s = TAILQ_NEXT(s, entry);

@@ -127,7 +127,8 @@ struct imap {
 	struct penalty penalty;		/* unless settings.penalty */
 	unsigned n_pulls;		/* that run */
 	bool is_stopping;
-	unsigned n_appends;		/* since the last commit */
+	unsigned n_appends;		/* messages, since the last commit */
+	LIST_HEAD(, imap_append_job) appending;	/* whose rows take several turns */
 	bool is_closing_box;		/* a session deletes the mailbox it has selected */
 };
 
@@ -256,6 +257,8 @@ bool imap_append_is_due(const struct imap_session *);
 void imap_append_literal(struct imap_session *);
 /* How many octets of data belong to it (0: it is complete). */
 size_t imap_append_data(struct imap_session *, const char *data, size_t len);
+/* The server stops: what has begun comes to its end now. */
+void imap_append_stop(struct imap *);
 void imap_append_drop(struct imap_append **);
 
 /* Bring the body of this content here, when it is our turn; ends with imap_fetch_pulled(). */
