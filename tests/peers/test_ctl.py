@@ -34,7 +34,7 @@ class Ctl(Scene):
         self.assertIs(s["dht"]["ready"], True)
         self.assertGreaterEqual(s["dht"]["nodes"], 1)
         self.assertEqual(s["outbox"], {"messages": 0, "bytes": 0})
-        self.assertEqual(s["replicas"], {"messages": 0, "bytes": 0, "members": []})
+        self.assertEqual(s["replicas"], {"messages": 0, "bytes": 0, "quota": 20 << 30, "members": []})
         self.assertEqual((s["spool"], s["unpulled"], s["groups"]), (0, 0, []))
 
     def keys_as_they_are(self):

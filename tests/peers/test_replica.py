@@ -3,15 +3,17 @@ import base64
 import concurrent.futures
 import contextlib
 import hmac
+import json
 import os
 import re
 import signal
 import sqlite3
+import subprocess
 import time
 import urllib.error
 import urllib.request
 
-from peers import CtlError, ImapNo, until
+from peers import CtlError, ImapNo, program, until
 from scene import Scene, letter
 
 
@@ -266,6 +268,53 @@ class Nat(Group):
         self.dave.wait_body(self.dave.wait_mail(1)[0], seconds=90)
         self.alice.wait_empty(60)
         self.wait_none(self.bob, self.carol)
+
+
+class People(Group):
+    """What they are told."""
+
+    def checks(self, peer, name):
+        try:
+            said = peer.ctl("doctor")
+        except CtlError:        # something is bad
+            said = json.loads(subprocess.run([program("p2pmta-ctl"), "-c", peer.config, "--json", "doctor"], capture_output=True,
+                                             env=peer.environment({})).stdout)
+        return [(c["state"], c["text"]) for c in said["checks"] if c["check"] == name]
+
+    def test_status_and_doctor(self):
+        self.send_to_absent_dave()
+        s = until(lambda: (lambda s: s if s["reachable"] else None)(self.alice.status()), "somebody has asked alice")
+        self.assertIn(s["reached_by"], ("bob@home", "carol@home"))
+        self.assertEqual(s["replicas"]["quota"], 20 << 30)
+        self.assertEqual([(m["address"], m["up"], m["holds"], m["messages"]) for m in s["replicas"]["members"]],
+                         [("bob@home", True, 1, 0), ("carol@home", True, 1, 0)])
+        [there] = [m for m in self.bob.status()["replicas"]["members"] if m["address"] == "alice@home"]
+        self.assertEqual((there["messages"], there["holds"]), (1, 0))
+        self.assertEqual(there["bytes"], s["replicas"]["members"][0]["holds_bytes"])
+        [shown] = self.alice.ctl("group", "show")
+        self.assertEqual({m["address"]: (m.get("up"), m.get("holds")) for m in shown["members"]},
+                         {"alice@home": (None, None), "bob@home": (True, 1), "carol@home": (True, 1)})
+        self.assertEqual(self.checks(self.alice, "group"), [("good", "home: master, 3 members")])
+        self.assertEqual([state for state, text in self.checks(self.alice, "reachable")], ["good"])
+        members = self.checks(self.alice, "members")
+        self.assertEqual([state for state, text in members], ["good"] * 3)
+        self.assertRegex(members[0][1], r"\Abob@home: up; holds 1 of ours, \d+ octets; we 0 of his, 0 octets\Z")
+        self.assertRegex(members[2][1], r"\A0 octets of 20\.0 GiB are used")
+        self.bob.kill()
+        self.wait_away(self.bob, self.alice)
+        self.assertRegex(self.checks(self.alice, "members")[0][1], r"\Abob@home: away since 20\S+Z; holds 1")
+
+
+class Unreachable(People):
+    test_status_and_doctor = None
+    settings = {"alice": {"outbox_url": '{"http://127.0.0.1:9"}'}}
+
+    def test_nobody_gets_through(self):
+        until(lambda: self.alice.status()["reachable"] is False, "alice finds that nobody gets through to her", 60)
+        [(state, text)] = self.checks(self.alice, "reachable")
+        self.assertEqual(state, "bad")
+        self.assertRegex(text, r"\A(bob|carol)@home is up, and does not get through")
+        self.assertTrue(self.bob.status()["reachable"])
 
 
 class Told(Group):

@@ -97,7 +97,7 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	struct letter_counts n = store_letter_count(c->parts.store);
 
 	(void)args;
-	control_answer(c->control, request, json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:o, s:I, s:I, s:I, s:o}",
+	json_t *status = json_pack("{s:s, s:s, s:s, s:I, s:{s:i, s:b}, s:{s:I, s:I}, s:o, s:I, s:I, s:I, s:o}",
 	    "address", c->parts.address,
 	    "fingerprint", c->parts.fpr,
 	    "version", PACKAGE_VERSION,
@@ -108,7 +108,10 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	    "spool", (json_int_t)n.spool,
 	    "unpulled", (json_int_t)store_notice_count_unpulled(c->parts.store),
 	    "longest_turn_ms", (json_int_t)loop_longest_ms(c->parts.loop),
-	    "groups", listing_groups(c->parts.groups, NULL, false)));
+	    "groups", listing_groups(c->parts.groups, NULL, NULL));
+
+	listing_add_reach(status, c->parts.replicas);
+	control_answer(c->control, request, status);
 }
 
 static void run_queue(void *arg, uint64_t request, const json_t *args)

@@ -28,7 +28,7 @@ void run_group_show(void *arg, uint64_t request, const json_t *args)
 {
 	struct commands *c = arg;
 	const char *name = text_of(args, "group");
-	json_t *list = listing_groups(c->parts.groups, name, true);
+	json_t *list = listing_groups(c->parts.groups, name, c->parts.replicas);
 
 	if (name == NULL || json_array_size(list) > 0) {
 		control_answer(c->control, request, list);
@@ -114,7 +114,7 @@ static void wait_free(struct join_wait *w)
 
 static json_t *print_join(struct commands *c, const char *group)
 {
-	json_t *list = listing_groups(c->parts.groups, group, true), *one = json_incref(json_array_get(list, 0));
+	json_t *list = listing_groups(c->parts.groups, group, c->parts.replicas), *one = json_incref(json_array_get(list, 0));
 
 	json_decref(list);
 	return one;

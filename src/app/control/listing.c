@@ -99,6 +99,13 @@ json_t *listing_queue(struct store *store, struct replicas *replicas)
 	return list;
 }
 
+static json_t *print_member(const struct replicas_shown *m)
+{
+	return json_pack("{s:s, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "address", m->address, "up", m->up, "seen",
+	    print_time(m->seen_s), "messages", (json_int_t)m->messages, "bytes", (json_int_t)m->bytes, "wanted", (json_int_t)m->wanted,
+	    "holds", (json_int_t)m->there, "holds_bytes", (json_int_t)m->there_bytes, "reason", m->reason);
+}
+
 json_t *listing_replicas(struct store *store, struct replicas *replicas)
 {
 	void *ctx = talloc_new(NULL);
@@ -108,11 +115,20 @@ json_t *listing_replicas(struct store *store, struct replicas *replicas)
 	struct replicas_shown *shown = replicas_show(replicas, ctx, &n);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I, s:I, s:I, s:s}", "address", shown[i].address, "up",
-		    shown[i].up, "seen", print_time(shown[i].seen_s), "messages", (json_int_t)shown[i].messages, "bytes",
-		    (json_int_t)shown[i].bytes, "wanted", (json_int_t)shown[i].wanted, "reason", shown[i].reason));
+		json_array_append_new(list, print_member(&shown[i]));
 	talloc_free(ctx);
-	return json_pack("{s:I, s:I, s:o}", "messages", (json_int_t)all.messages, "bytes", (json_int_t)all.bytes, "members", list);
+	return json_pack("{s:I, s:I, s:I, s:o}", "messages", (json_int_t)all.messages, "bytes", (json_int_t)all.bytes, "quota",
+	    (json_int_t)replicas_quota(replicas), "members", list);
+}
+
+void listing_add_reach(json_t *status, struct replicas *replicas)
+{
+	const char *by;
+	enum replicas_reach reach = replicas_reach(replicas, &by);
+
+	json_object_set_new(status, "reachable", reach == REACH_UNKNOWN ? json_null() : json_boolean(reach == REACH_YES));
+	json_object_set_new(status, "reached_by", json_string(reach == REACH_YES ? by : ""));
+	json_object_set_new(status, "unreached_by", json_string(reach == REACH_NO ? by : ""));
 }
 
 json_t *listing_contact(const struct contact *c)
@@ -121,26 +137,47 @@ json_t *listing_contact(const struct contact *c)
 	    trust_name(c->trust), "accepted", c->accepted, "last_seen", print_time(c->last_seen_s));
 }
 
-static json_t *print_members(const struct groups_shown *g)
+/* What members keep for one another is known of those whose keys are here. */
+static void add_replicas(json_t *member, const char *address, const struct replicas_shown *shown, size_t n)
 {
+	for (size_t i = 0; i < n; i++) {
+		json_t *one = strcmp(shown[i].address, address) == 0 ? print_member(&shown[i]) : NULL;
+
+		if (one != NULL) {
+			json_object_update_missing(member, one);
+			json_object_set(member, "last_seen", json_object_get(one, "seen"));
+			json_object_del(member, "seen");
+			json_decref(one);
+		}
+	}
+}
+
+static json_t *print_members(const struct groups_shown *g, struct replicas *replicas)
+{
+	void *ctx = talloc_new(NULL);
 	json_t *list = json_array();
+	size_t n;
+	struct replicas_shown *shown = replicas_show(replicas, ctx, &n);
 
 	for (size_t i = 0; i < g->n_members; i++) {
 		const struct groups_shown_member *m = &g->members[i];
-
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "address", m->address, "fingerprint", m->fpr,
+		json_t *one = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "address", m->address, "fingerprint", m->fpr,
 		    "self", m->is_self, "master", m->is_master, "conflict", m->conflict, "reachable", m->reachable, "last_seen",
-		    print_time(m->last_seen_s)));
+		    print_time(m->last_seen_s));
+
+		add_replicas(one, m->address, shown, n);
+		json_array_append_new(list, one);
 	}
+	talloc_free(ctx);
 	return list;
 }
 
-static json_t *print_group(const struct groups_shown *g, bool whole)
+static json_t *print_group(const struct groups_shown *g, struct replicas *replicas)
 {
 	json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", g->name, "state", groups_state_name(g->state), "master", g->master,
 	    "expires", print_time(g->expires_s), "reason", g->reason);
 
-	if (!whole) {
+	if (replicas == NULL) {
 		json_object_set_new(j, "members", json_integer((json_int_t)g->n_members));
 		return j;
 	}
@@ -148,11 +185,11 @@ static json_t *print_group(const struct groups_shown *g, bool whole)
 	json_object_set_new(j, "serial", json_integer((json_int_t)g->serial));
 	json_object_set_new(j, "issued", print_time(g->issued_s));
 	json_object_set_new(j, "invites", json_integer((json_int_t)g->n_invites));
-	json_object_set_new(j, "members", print_members(g));
+	json_object_set_new(j, "members", print_members(g, replicas));
 	return j;
 }
 
-json_t *listing_groups(struct groups *groups, const char *name, bool whole)
+json_t *listing_groups(struct groups *groups, const char *name, struct replicas *replicas)
 {
 	void *ctx = talloc_new(NULL);
 	json_t *list = json_array();
@@ -161,7 +198,7 @@ json_t *listing_groups(struct groups *groups, const char *name, bool whole)
 
 	for (size_t i = 0; i < n; i++)
 		if (name == NULL || strcmp(all[i].name, name) == 0)
-			json_array_append_new(list, print_group(&all[i], whole));
+			json_array_append_new(list, print_group(&all[i], replicas));
 	talloc_free(ctx);
 	return list;
 }

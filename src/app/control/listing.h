@@ -11,11 +11,13 @@
 json_t *listing_queue(struct store *, struct replicas *);
 /* NULL: no such letter. history: with what happened to each recipient. */
 json_t *listing_letter(struct store *, struct replicas *, uint64_t id, bool history);
-/* What we hold for fellow members, one each. */
+/* What we hold for fellow members, and they for us, one each. */
 json_t *listing_replicas(struct store *, struct replicas *);
+/* "reachable" true, false or null, and "reached_by": does a member get through to us? */
+void listing_add_reach(json_t *status, struct replicas *);
 json_t *listing_contacts(struct store *);
-/* Of this name, NULL: all; whole: with members and serial. */
-json_t *listing_groups(struct groups *, const char *name, bool whole);
+/* Of this name, NULL: all; replicas not NULL: with members, who is up, who holds what, and serial. */
+json_t *listing_groups(struct groups *, const char *name, struct replicas *);
 json_t *listing_contact(const struct contact *);
 
 #endif

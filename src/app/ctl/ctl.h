@@ -46,6 +46,7 @@ void show_contact(const json_t *);
 void show_pull(const json_t *);
 void show_note(const json_t *);
 const char *show_text(const json_t *object, const char *key);	/* "" when absent */
+const char *show_octets(long long n, char out[32]);	/* "1.5 MiB" */
 
 /* line.c: what a line of the terminal holds; 0: there is none, lines are whole. */
 unsigned line_width(void);

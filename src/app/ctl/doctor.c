@@ -1,7 +1,7 @@
 /*
  * doctor: what could keep a peer from working, each with what to do about it.
  * It looks from outside, so that it tells the same of a daemon that runs, hangs
- * or does not start; only the DHT is asked of the daemon. Checks go on after
+ * or does not start; only the DHT and the group are asked of the daemon. Checks go on after
  * one that failed, unless they have nothing to look at.
  */
 #include <errno.h>
@@ -22,8 +22,9 @@
 
 const char doctor_help[] =
     "usage: p2pmta-ctl [-c FILE] [--json] doctor [--repair]\n\n"
-    "Checks configuration, files, key, clock, disk, state.db and message files, ports and DHT,\n"
-    "and says what to do about what is wrong. Works with and without a running daemon.\n\n"
+    "Checks configuration, files, key, clock, disk, state.db and message files, ports, DHT and groups:\n"
+    "whether a fellow member gets through to this peer, who is up, who holds what and how much.\n"
+    "It says what to do about what is wrong. Works with and without a running daemon.\n\n"
     "  --repair   mend state.db where that can be done; the daemon must not run. No UID changes.\n";
 
 enum state { GOOD, REPAIRED, WARN, BAD };
@@ -154,6 +155,77 @@ static void check_dht(struct doctor *d)
 		    mem_printf(d->settings, "name a peer's node in dht.bootstrap, and let UDP port %u through the firewall", d->settings->dht.port));
 }
 
+/* ---- the group ---- */
+
+static long long number_of(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void check_groups(struct doctor *d)
+{
+	const json_t *g;
+	size_t i;
+
+	json_array_foreach(json_object_get(d->status, "groups"), i, g) {
+		const char *name = show_text(g, "name"), *state = show_text(g, "state"), *reason = show_text(g, "reason");
+
+		if (*reason)
+			tell(d, strcmp(state, "conflict") == 0 ? BAD : WARN, mem_printf(d->settings, "%s: %s", name, state), reason);
+		else
+			tell(d, GOOD, mem_printf(d->settings, "%s: %s, %lld members", name, state, number_of(g, "members")), "");
+	}
+}
+
+/* Does a member get through to us? Nobody else can tell. */
+static void check_reach(struct doctor *d)
+{
+	const json_t *reachable = json_object_get(d->status, "reachable");
+
+	if (json_is_true(reachable))
+		tell(d, GOOD, mem_printf(d->settings, "%s gets through to our outbox", show_text(d->status, "reached_by")), "");
+	else if (json_is_false(reachable) && d->settings->outbox.url.n == 0)
+		tell(d, GOOD, "nobody can: outbox.url is empty; what we send is brought to members", "");
+	else if (json_is_false(reachable))
+		tell(d, BAD, mem_printf(d->settings, "%s is up, and does not get through to our outbox", show_text(d->status, "unreached_by")),
+		    mem_printf(d->settings, "let its port through the firewall and forward it to this machine, or correct outbox.url (%s); without"
+		    " one, what we send is brought to members", d->settings->outbox.url.list[0]));
+	else if (json_array_size(json_object_get(json_object_get(d->status, "replicas"), "members")) > 0)
+		tell(d, GOOD, "not known: no member is up who could tell", "");
+}
+
+static const char *member_text(struct doctor *d, const json_t *m)
+{
+	char there[32], here[32];
+	const char *seen = show_text(m, "seen");
+	bool up = json_is_true(json_object_get(m, "up"));
+
+	return mem_printf(d->settings, "%s: %s%s; holds %lld of ours, %s; we %lld of his, %s", show_text(m, "address"),
+	    up ? "up" : *seen ? "away since " : "not seen yet", up ? "" : seen, number_of(m, "holds"),
+	    show_octets(number_of(m, "holds_bytes"), there), number_of(m, "messages"), show_octets(number_of(m, "bytes"), here));
+}
+
+static void check_members(struct doctor *d)
+{
+	const json_t *replicas = json_object_get(d->status, "replicas"), *m;
+	char used[32], quota[32];
+	size_t i;
+
+	json_array_foreach(json_object_get(replicas, "members"), i, m) {
+		long long wanted = number_of(m, "wanted");
+		const char *reason = show_text(m, "reason");
+
+		if (wanted > 0 && *reason)
+			tell(d, WARN, mem_printf(d->settings, "%s; %lld more are not here: %s", member_text(d, m), wanted, reason),
+			    strstr(reason, "quota") ? "raise outbox.replica_quota" : "");
+		else
+			tell(d, GOOD, member_text(d, m), "");
+	}
+	if (json_array_size(json_object_get(replicas, "members")) > 0)
+		tell(d, GOOD, mem_printf(d->settings, "%s of %s are used for what members keep here",
+		    show_octets(number_of(replicas, "bytes"), used), show_octets(number_of(replicas, "quota"), quota)), "");
+}
+
 /* ---- ports ---- */
 
 /* A socket for an address of the configuration, connected or bound; errno of what failed, 0: it worked, -1: no such address. */
@@ -220,6 +292,7 @@ static const struct {
 } checks[] = {
 	{ "files", check_files }, { "key", check_key }, { "clock", check_clock }, { "disk", check_disk },
 	{ "store", check_store }, { "daemon", check_daemon }, { "ports", check_ports }, { "dht", check_dht },
+	{ "group", check_groups }, { "reachable", check_reach }, { "members", check_members },
 };
 
 int doctor_run(struct ctl *ctl, int argc, char **argv)

@@ -90,6 +90,11 @@ static json_t *pack_join(const struct call *c, struct err *e)
 	return json_pack("{s:o, s:I}", "token", control_text(token), "wait", (json_int_t)c->wait_s);
 }
 
+static long long number_of(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
 static void show_member(const void *ctx, const json_t *m)
 {
 	bool self = json_is_true(json_object_get(m, "self"));
@@ -99,9 +104,18 @@ static void show_member(const void *ctx, const json_t *m)
 	    json_is_true(json_object_get(m, "master")) ? "master" : "member", self ? ", this peer" : "",
 	    json_is_true(json_object_get(m, "conflict")) ? ", another key is known: p2pmta-ctl contacts" : "");
 	line_print(HANG, "%-13s%s", "", *fpr ? fpr : "its key is looked for");
-	if (!self)
-		line_print(HANG, "%-13s%s%s%s", "", json_is_true(json_object_get(m, "reachable")) ? "has a URL" : "no URL is known",
-		    *seen ? ", last seen " : "", seen);
+	if (self)
+		return;
+	bool up = json_is_true(json_object_get(m, "up"));
+
+	line_print(HANG, "%-13s%s%s%s", "", json_is_true(json_object_get(m, "reachable")) ? "has a URL" : "no URL is known",
+	    up ? ", up" : *seen ? ", last seen " : ", not seen yet", up ? "" : seen);
+	if (json_object_get(m, "holds")) {
+		char here[32], there[32];
+
+		line_print(HANG, "%-13sholds %lld of ours, %s; we %lld of his, %s", "", number_of(m, "holds"),
+		    show_octets(number_of(m, "holds_bytes"), there), number_of(m, "messages"), show_octets(number_of(m, "bytes"), here));
+	}
 }
 
 static void show_one(const json_t *g)

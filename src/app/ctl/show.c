@@ -18,7 +18,7 @@ static long long number_of(const json_t *object, const char *key)
 	return (long long)json_integer_value(json_object_get(object, key));
 }
 
-static const char *print_octets(long long n, char out[32])
+const char *show_octets(long long n, char out[32])
 {
 	static const char *const units[] = { "octets", "KiB", "MiB", "GiB", "TiB" };
 	double value = (double)n;
@@ -52,10 +52,19 @@ static void show_place(const char *label, const json_t *place)
 
 	long long n = number_of(place, "messages");
 
-	line_print(HANG_STATUS, "%-13s%lld message%s, %s", label, n, plural(n), print_octets(number_of(place, "bytes"), octets));
+	line_print(HANG_STATUS, "%-13s%lld message%s, %s", label, n, plural(n), show_octets(number_of(place, "bytes"), octets));
 }
 
-/* What we hold for each fellow member. */
+static void show_quota(const json_t *replicas)
+{
+	char octets[32];
+
+	if (json_array_size(json_object_get(replicas, "members")) > 0)
+		line_print(HANG_STATUS, "%*sof %s that outbox.replica_quota allows", HANG_STATUS, "",
+		    show_octets(number_of(replicas, "quota"), octets));
+}
+
+/* What we hold for each fellow member, and he for us. */
 static void show_members(const json_t *replicas)
 {
 	const json_t *m;
@@ -63,14 +72,17 @@ static void show_members(const json_t *replicas)
 
 	json_array_foreach(json_object_get(replicas, "members"), i, m) {
 		char octets[32];
-		long long n = number_of(m, "messages"), wanted = number_of(m, "wanted");
+		long long n = number_of(m, "messages"), wanted = number_of(m, "wanted"), holds = number_of(m, "holds");
 		bool up = json_is_true(json_object_get(m, "up"));
 
 		line_print(HANG_STATUS, "%*s%s: %lld message%s, %s%s%s%s%s", HANG_STATUS, "", show_text(m, "address"), n, plural(n),
-		    print_octets(number_of(m, "bytes"), octets), up ? ", up" : ", away since ", up ? "" : show_text(m, "seen"),
+		    show_octets(number_of(m, "bytes"), octets), up ? ", up" : ", away since ", up ? "" : show_text(m, "seen"),
 		    *show_text(m, "reason") ? "; " : "", show_text(m, "reason"));
 		if (wanted > 0)
 			line_print(HANG_STATUS, "%*s%lld message%s not here yet", HANG_STATUS + 2, "", wanted, plural(wanted));
+		if (holds > 0)
+			line_print(HANG_STATUS, "%*sholds %lld of ours, %s", HANG_STATUS + 2, "", holds,
+			    show_octets(number_of(m, "holds_bytes"), octets));
 	}
 }
 
@@ -98,6 +110,17 @@ static void show_group(const json_t *g)
 	    *reason ? ": " : "", reason);
 }
 
+/* As far as a fellow member can tell. */
+static void show_reach(const json_t *r)
+{
+	const json_t *reachable = json_object_get(r, "reachable");
+
+	if (json_is_true(reachable))
+		line_print(HANG_STATUS, "%-13syes, by %s", "reachable", show_text(r, "reached_by"));
+	else if (json_is_false(reachable))
+		line_print(HANG_STATUS, "%-13sno: %s is up, and does not get through to us", "reachable", show_text(r, "unreached_by"));
+}
+
 void show_status(const json_t *r)
 {
 	const json_t *dht = json_object_get(r, "dht"), *group;
@@ -110,11 +133,11 @@ void show_status(const json_t *r)
 	line_print(HANG_STATUS, "%-13sp2pMTA %s, up %s", "version", show_text(r, "version"), print_span(number_of(r, "uptime_s"), span));
 	line_print(HANG_STATUS, "%-13s%s, %lld node%s known", "DHT", json_is_true(json_object_get(dht, "ready")) ? "connected" : "not connected",
 	    n_nodes, plural(n_nodes));
-	if (json_object_get(r, "reachable"))
-		line_print(HANG_STATUS, "%-13s%s", "reachable", json_is_true(json_object_get(r, "reachable")) ? "yes" : "no");
+	show_reach(r);
 	line_print(HANG_STATUS, "%-13s%lld message%s", "spool", spool, plural(spool));
 	show_place("outbox", json_object_get(r, "outbox"));
 	show_place("replicas", json_object_get(r, "replicas"));
+	show_quota(json_object_get(r, "replicas"));
 	show_members(json_object_get(r, "replicas"));
 	line_print(HANG_STATUS, "%-13s%lld message%s whose body is not here", "unpulled", unpulled, plural(unpulled));
 	line_print(HANG_STATUS, "%-13s%lld ms", "longest turn", number_of(r, "longest_turn_ms"));
@@ -161,7 +184,7 @@ static void show_head(const json_t *letter, bool is_listing)
 	char octets[32];
 	const char *subject = show_text(letter, "subject");
 	char *head = mem_printf(ctx, "%lld  %s  %s  ", number_of(letter, "id"), show_text(letter, "submitted"),
-	    print_octets(number_of(letter, "size"), octets));
+	    show_octets(number_of(letter, "size"), octets));
 	unsigned used = line_columns(head), width = line_width();
 
 	if (!*subject)

@@ -146,6 +146,21 @@ uint8_t (*store_held_by(struct store *s, const void *ctx, const char *member, si
 	return all;
 }
 
+struct replica_counts store_holder_count(struct store *s, const char *member)
+{
+	struct replica_counts c = { 0 };
+	sqlite3_stmt *q = db_read(s, "SELECT count(*), sum(letter.sealed_size + CASE has_head WHEN 1 THEN head_size ELSE 0 END)"
+	    " FROM holder JOIN letter ON letter.hash = holder.hash WHERE holder.member = ? AND letter.sealed = 1 AND letter.done = 0",
+	    ARGS(T(member)));
+
+	if (db_next(s, q)) {
+		c.messages = (uint64_t)col_int(q, 0);
+		c.bytes = (uint64_t)col_int(q, 1);
+		db_done(q);
+	}
+	return c;
+}
+
 void store_holder_forget(struct store *s, const char *member)
 {
 	db_write(s, "DELETE FROM holder WHERE member = ?", ARGS(T(member)));

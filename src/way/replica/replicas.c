@@ -64,6 +64,7 @@ void member_heard(struct member *m)
 	if (!news)
 		return;
 	m->away = false;
+	m->up_ms = m->heard_ms;
 	m->row.seen_s = clock_now_s();
 	member_save(m);
 	log_info("member=%s state=up", m->address);
@@ -367,8 +368,10 @@ void replicas_on_contact(struct replicas *r, const char *address)
 {
 	struct member *m = member_find(r, address);
 
-	if (m != NULL)
-		member_heard(m);
+	if (m == NULL)
+		return;
+	m->asked_ms = clock_mono_ms();
+	member_heard(m);
 }
 
 void replicas_on_taken(struct replicas *r, const char *address, const uint8_t hash[32])
@@ -475,14 +478,40 @@ struct replicas_shown *replicas_show(struct replicas *r, const void *ctx, size_t
 	*n_out = 0;
 	HASH_ITER(hh, r->members, m, next) {
 		struct replica_counts n = store_replica_count(r->parts.store, m->address);
+		struct replica_counts there = store_holder_count(r->parts.store, m->address);
 
 		all[(*n_out)++] = (struct replicas_shown){
 			.address = m->address, .up = m->heard_ms != 0 && !m->away, .messages = n.messages, .bytes = n.bytes,
-			.wanted = n.wanted, .seen_s = m->heard_ms != 0 && !m->away ? clock_now_s() : m->row.seen_s,
+			.wanted = n.wanted, .there = there.messages, .there_bytes = there.bytes, .seen_s = m->heard_ms != 0 && !m->away ? clock_now_s() : m->row.seen_s,
 			.reason = n.wanted > 0 ? store_replica_reason(r->parts.store, all, m->address) : "",
 		};
 	}
 	return all;
+}
+
+uint64_t replicas_quota(const struct replicas *r)
+{
+	return r->settings.quota;
+}
+
+/* Members ask for our list with every sync; who is up for long and has never done so does not get through. */
+enum replicas_reach replicas_reach(const struct replicas *r, const char **by_out)
+{
+	int64_t now = clock_mono_ms(), patience = 3 * r->settings.sync_ms + CALL_MS;
+	enum replicas_reach reach = REACH_UNKNOWN;
+
+	*by_out = "";
+	for (const struct member *m = r->members; m != NULL; m = m->hh.next) {
+		if (m->asked_ms != 0 && now - m->asked_ms < patience) {
+			*by_out = m->address;
+			return REACH_YES;
+		}
+		if (m->heard_ms != 0 && !m->away && now - m->up_ms >= patience) {
+			*by_out = m->address;
+			reach = REACH_NO;
+		}
+	}
+	return reach;
 }
 
 struct replicas_holder *replicas_holders(struct replicas *r, const void *ctx, const uint8_t hash[32], size_t *n_out)

@@ -132,10 +132,15 @@ struct replicas_shown {
 	bool up;
 	int64_t seen_s;			/* 0 never */
 	uint64_t messages, bytes, wanted;	/* held here for him; and what is not here yet */
+	uint64_t there, there_bytes;	/* of ours, held by him */
 	const char *reason;		/* why not; "" none */
 };
 int64_t replicas_seen_s(const struct replicas *, const char *address);	/* 0: never, or no member */
 struct replicas_shown *replicas_show(struct replicas *, const void *ctx, size_t *n_out);
+uint64_t replicas_quota(const struct replicas *);
+/* Does a fellow member get through to our outbox, by its URL? by_out: who does, or who is up and does not; "" nobody. Borrowed. */
+enum replicas_reach { REACH_UNKNOWN, REACH_YES, REACH_NO };
+enum replicas_reach replicas_reach(const struct replicas *, const char **by_out);
 /* Members that hold this message of ours, and how many there are to hold it. */
 struct replicas_holder { const char *address; bool holds; };
 struct replicas_holder *replicas_holders(struct replicas *, const void *ctx, const uint8_t hash[32], size_t *n_out);

@@ -53,6 +53,8 @@ struct member {
 	/* Contact; monotonic. */
 	int64_t heard_ms;		/* 0: not since we started */
 	int64_t refused_ms;		/* nobody answered there since; 0: not so */
+	int64_t up_ms;			/* heard without a pause since */
+	int64_t asked_ms;		/* a request of his came to us; 0: not since we started */
 	bool away;
 	int64_t distrust_ms;		/* he gave wrong octets: not asked for files until then */
 	/* sync.c */
