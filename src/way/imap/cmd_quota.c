@@ -61,10 +61,7 @@ void imap_cmd_getquotaroot(struct imap_session *s, struct imap_cmd *c)
 		return;
 	const struct mailbox *box = store_mailbox_find(s->imap->store, name);
 
-	if (!box) {
-		imap_finish(s, "NO [NONEXISTENT] No such mailbox");
-		return;
-	}
+	/* One that is not there yet would have the disk (section 4.1.2). */
 	bool both = imap_is_outbox(s, box);
 
 	buf_adds(s->out, "* QUOTAROOT ");
