@@ -452,12 +452,12 @@ def summary(c, uid):
 
 
 class Net:
-    """A private DHT network of peers, each bootstrapped to the first (and the first to the second)."""
+    """A private DHT network of peers, each bootstrapped to the first (and the first to the second). A name may be an address."""
 
     def __init__(self, *names, group="home", folder=None):
         self.dir = folder or tempfile.mkdtemp(prefix="p2p.", dir=os.environ.get("PEERS_DIR", "/tmp"))
         self.network = random.randrange(1 << 10, 1 << 31)
-        self.peers = [self.peer(n, "%s@%s" % (n, group)) for n in names]
+        self.peers = [self.peer(n.split("@")[0], n if "@" in n else "%s@%s" % (n, group)) for n in names]
         for p in self.peers:
             setattr(self, p.name, p)
 

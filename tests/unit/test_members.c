@@ -74,9 +74,14 @@ static enum members_answer get(const uint8_t token[32], const char *owner_out)
 	return res;
 }
 
+static const char *full(const char *name)
+{
+	return talloc_asprintf(ctx, "%s@%s", name, strcmp(name, "dan") == 0 ? "friends" : strcmp(name, "erin") == 0 ? "work" : "home");
+}
+
 START_TEST(authorization)
 {
-	const char *who[] = { "ann@home", "bob@home" };
+	const struct member_fellow who[] = { { "ann@home", 1, 1 }, { "bob@home", 3, 1 }, { "dan@friends", 2, 2 }, { "erin@work", 2, 2 } };
 	uint8_t token[32] = { 1 }, other[32] = { 2 };
 	struct member_request r = { .method = "GET", .path = "/outbox/msglist", .now_s = clock_now_s() };
 	char out[LIMIT_ADDRESS + 1];
@@ -96,7 +101,18 @@ START_TEST(authorization)
 	members_set(m, who, 1, token);
 	r.path = "/outbox/msglist";
 	ck_assert(!members_check_http(m, good, &r, out));
+	/* About whose outbox: within the group that holds it. */
+	members_set(m, who, 4, token);
+	for (const char *const *c = (const char *const[]){
+	    "ann", "", "bob", "", "ann", "bob@home", "bob", "ann@home", "bob", "dan@friends", "erin", "dan@friends",
+	    "dan", "dan@friends", NULL }; *c != NULL; c += 2)
+		ck_assert_msg(members_may_ask(m, full(c[0]), c[1]), "%s asks about %s", c[0], c[1]);
+	for (const char *const *c = (const char *const[]){
+	    "dan", "", "erin", "", "ann", "dan@friends", "erin", "ann@home", "erin", "bob@home", "eve", "", "eve", "ann@home",
+	    "ann", "eve@home", NULL }; *c != NULL; c += 2)
+		ck_assert_msg(!members_may_ask(m, full(c[0]), c[1]), "%s asks about %s", c[0], c[1]);
 	members_set(m, NULL, 0, token);
+	ck_assert(!members_may_ask(m, "ann@home", ""));
 	ck_assert(!members_check_http(m, member_auth_print(ctx, token, "ann@home", &r), &r, out));
 }
 END_TEST
@@ -247,8 +263,10 @@ END_TEST
 
 START_TEST(for_members)
 {
+	const struct member_fellow who[] = { { "ann@home", 1, 1 }, { "bob@home", 1, 1 }, { "dan@friends", 2, 2 } };
 	struct members_pass pass;
 
+	members_set(m, who, 3, hash);
 	file("notices", row.noticed);
 	memcpy(row.notices_hash, row.noticed, 32);
 	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
@@ -257,29 +275,30 @@ START_TEST(for_members)
 	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_NOTICES, 6), MEMBERS_HAVE);
 	ck_assert_int_eq(members_want_http(m, "eve@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
 	/* Members serve each other also when recipients have to wait. */
-	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_BODY, &pass), MEMBERS_OPEN);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "bob@home", hash, MEMBERS_BODY, &pass), MEMBERS_OPEN);
 	close(pass.fd);
-	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_NOTICES, &pass), MEMBERS_OPEN);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "bob@home", hash, MEMBERS_NOTICES, &pass), MEMBERS_OPEN);
 	ck_assert_uint_eq(pass.size, 7);
 	close(pass.fd);
-	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_HEAD, &pass), MEMBERS_NONE);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "dan@friends", hash, MEMBERS_BODY, &pass), MEMBERS_NONE);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "bob@home", hash, MEMBERS_HEAD, &pass), MEMBERS_NONE);
 	row.body = false;
 	row.notices_hash[0] ^= 1;
 	row.sealed_size = 6;
 	members_quota(m, 6);
 	members_replica_set(m, &row, ptrs, 2);
 	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_WANT);
-	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_BODY, &pass), MEMBERS_NONE);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "bob@home", hash, MEMBERS_BODY, &pass), MEMBERS_NONE);
 	row.listed = false;
 	members_replica_set(m, &row, ptrs, 2);
 	ck_assert_int_eq(members_want_http(m, "ann@home", hash, MEMBERS_BODY, 6), MEMBERS_UNKNOWN);
 	/* Our own notices object. */
 	members_replica_drop(m, "ann@home", hash);
 	members_notices_set(m, hash, row.noticed);
-	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_NOTICES, &pass), MEMBERS_OPEN);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "bob@home", hash, MEMBERS_NOTICES, &pass), MEMBERS_OPEN);
 	close(pass.fd);
 	members_notices_set(m, hash, NULL);
-	ck_assert_int_eq(members_open_member_http(m, ctx, hash, MEMBERS_NOTICES, &pass), MEMBERS_NONE);
+	ck_assert_int_eq(members_open_member_http(m, ctx, "bob@home", hash, MEMBERS_NOTICES, &pass), MEMBERS_NONE);
 }
 END_TEST
 

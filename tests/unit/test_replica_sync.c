@@ -177,6 +177,7 @@ static void add(struct member *m, const char *address)
 {
 	*m = (struct member){ .r = &r, .urls = "http://x", .row = { .etag = "", .group = "", .token_serial = 1 } };
 	snprintf(m->address, sizeof(m->address), "%s", address);
+	m->groups = m->own = 1;
 	HASH_ADD_STR(r.members, address, m);
 }
 

@@ -8,6 +8,7 @@
 #include <talloc.h>
 
 #include "app/daemon/parts.h"
+#include "lib/mail/addr.h"
 #include "lib/store/contact.h"
 
 static void on_contact(void *arg, const char *address)
@@ -120,7 +121,8 @@ static void add_member(struct replicas_member *all, size_t *n, const struct repl
 {
 	for (size_t i = 0; i < *n; i++) {
 		if (strcmp(all[i].address, one->address) == 0) {
-			all[i].ours |= one->ours;
+			all[i].groups |= one->groups;
+			all[i].own |= one->own;
 			return;
 		}
 	}
@@ -145,17 +147,23 @@ static struct replicas_member *on_members(void *arg, const void *ctx, size_t *n_
 
 	*n_out = 0;
 	for (size_t i = 0; i < n_names; i++) {
+		uint64_t bit = own != NULL && strcmp(own, names[i]) == 0 ? 1 : UINT64_C(2) << (i < 62 ? i : 62);
 		struct groups_member *members = groups_members(d->groups, ctx, names[i], &n);
 
 		all = talloc_realloc(ctx, all, struct replicas_member, *n_out + n + 1);
 		for (size_t k = 0; k < n; k++) {
 			const struct groups_member *m = &members[k];
-			struct replicas_member one = { m->address, m->fpr, m->urls, own != NULL && strcmp(own, names[i]) == 0 };
+			bool his = strcmp(addr_group(m->address), names[i]) == 0;
+			struct replicas_member one = { m->address, m->fpr, m->urls, bit, his ? bit : 0 };
 
 			if (!m->is_self && has_key(d, ctx, m))
 				add_member(all, n_out, &one);
 		}
 	}
+	/* Whose own group we are not in: it may be any of these. */
+	for (size_t i = 0; i < *n_out; i++)
+		if (all[i].own == 0)
+			all[i].own = all[i].groups;
 	return all;
 }
 

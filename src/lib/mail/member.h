@@ -23,6 +23,15 @@ struct member_auth {
 	uint8_t mac[32];
 };
 
+/*
+ * A fellow member and the groups that he shares with us, a bit each; bit 0 is the one whose members hold our outbox. own:
+ * of these, those whose members hold his, as far as we can know.
+ */
+struct member_fellow {
+	const char *address;
+	uint64_t groups, own;
+};
+
 /* The value of the field, below ctx. */
 char *member_auth_print(const void *ctx, const uint8_t token[32], const char *address,
     const struct member_request *);

@@ -3,7 +3,9 @@
  * anything is looked up, so that a stranger costs a hash. What we hold for an
  * owner who may have taken it back while we were off is not served to a
  * recipient until that is known (503); between members it moves freely, since
- * each of them keeps to the newest list he knows of.
+ * each of them keeps to the newest list he knows of. One token is for all our
+ * groups, and the MAC does not say who asks: whoever gives another one's name
+ * learns what only that one can read.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -134,12 +136,12 @@ void fellow_get_outbox_http(struct outbox *o, const struct http_request *r, cons
 		answer_text(a, 401, "not a member\n");
 		return;
 	}
-	if (name->file != MEMBERS_NOTICES &&
+	if (name->file != MEMBERS_NOTICES && members_may_ask(o->members, who, "") &&
 	    offers_open_member_http(o->offers, name->hash, name->file == MEMBERS_HEAD, &own) == OFFERS_OPEN) {
 		answer_file(a, own.fd, own.size, name->etag);
 		if (name->file == MEMBERS_BODY)
 			watch(o, name, who, a);
-	} else if (members_open_member_http(o->members, a->ctx, name->hash, name->file, &held) == MEMBERS_OPEN) {
+	} else if (members_open_member_http(o->members, a->ctx, who, name->hash, name->file, &held) == MEMBERS_OPEN) {
 		answer_file(a, held.fd, held.size, name->file == MEMBERS_NOTICES ? NULL : name->etag);
 	}
 }
@@ -165,10 +167,12 @@ void fellow_get_list_http(struct outbox *o, const struct http_request *r, const 
 	(void)rest;
 	if (r->authorization == NULL)
 		give_list_http(o, NULL, a);
-	else if (check(o, r, who))
+	else if (!check(o, r, who))
+		answer_text(a, 401, "not a member\n");
+	else if (members_may_ask(o->members, who, ""))
 		give_list_http(o, "", a);
 	else
-		answer_text(a, 401, "not a member\n");
+		answer_text(a, 204, "");	/* of another group: he sees that we are here */
 }
 
 static int hex_digit(char c)
@@ -210,6 +214,8 @@ void fellow_get_of_owner_http(struct outbox *o, const struct http_request *r, co
 		return;
 	if (!check(o, r, who)) {
 		answer_text(a, 401, "not a member\n");
+	} else if (!members_may_ask(o->members, who, owner)) {
+		return;
 	} else if (strcmp(what, "msglist") == 0) {
 		give_list_http(o, owner, a);
 	} else if (strcmp(what, "held") == 0 && members_held_http(o->members, a->ctx, owner, &a->body)) {

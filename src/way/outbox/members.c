@@ -24,6 +24,7 @@ enum { HELD_MAX = 32 * 1024 * 1024, ABSENT_MS = 10000 };
 
 struct fellow {
 	char *address;
+	uint64_t groups, own;
 	UT_hash_handle hh;
 };
 
@@ -189,22 +190,32 @@ static struct held *held_of(struct members *m, const char *owner, const uint8_t 
 	return h;
 }
 
-static bool is_fellow(struct members *m, const char *address)
+static const struct fellow *fellow_find(struct members *m, const char *address)
 {
 	struct fellow *f;
 
 	HASH_FIND_STR(m->fellows, address, f);
-	return f != NULL;
+	return f;
 }
 
-void members_set(struct members *m, const char *const *addresses, size_t n, const uint8_t token[32])
+static bool may_ask(struct members *m, const char *who, const char *owner)
+{
+	const struct fellow *asking = fellow_find(m, who), *asked = fellow_find(m, owner);
+	uint64_t own = owner[0] == '\0' ? 1 : asked != NULL ? asked->own : 0;
+
+	return asking != NULL && (asking == asked || (asking->groups & own) != 0);
+}
+
+void members_set(struct members *m, const struct member_fellow *all, size_t n, const uint8_t token[32])
 {
 	pthread_mutex_lock(&m->lock);
 	fellows_free(m);
 	for (size_t i = 0; i < n; i++) {
 		struct fellow *f = talloc_zero(m, struct fellow);
 
-		f->address = talloc_strdup(f, addresses[i]);
+		f->address = talloc_strdup(f, all[i].address);
+		f->groups = all[i].groups;
+		f->own = all[i].own;
 		HASH_ADD_KEYPTR(hh, m->fellows, f->address, strlen(f->address), f);
 	}
 	memcpy(m->token, token, sizeof(m->token));
@@ -368,7 +379,7 @@ bool members_check_http(struct members *m, const char *authorization, const stru
 	if (authorization == NULL || member_auth_parse(authorization, &auth) < 0)
 		return false;
 	pthread_mutex_lock(&m->lock);
-	bool known = is_fellow(m, auth.address);
+	bool known = fellow_find(m, auth.address) != NULL;
 
 	memcpy(token, m->token, sizeof(token));
 	pthread_mutex_unlock(&m->lock);
@@ -381,10 +392,19 @@ bool members_check_http(struct members *m, const char *authorization, const stru
 bool members_is(struct members *m, const char *address)
 {
 	pthread_mutex_lock(&m->lock);
-	bool is = is_fellow(m, address);
+	bool is = fellow_find(m, address) != NULL;
 
 	pthread_mutex_unlock(&m->lock);
 	return is;
+}
+
+bool members_may_ask(struct members *m, const char *who, const char *owner)
+{
+	pthread_mutex_lock(&m->lock);
+	bool may = may_ask(m, who, owner);
+
+	pthread_mutex_unlock(&m->lock);
+	return may;
 }
 
 struct bytes members_list_http(struct members *m, const void *ctx, const char *owner, uint64_t *serial_out)
@@ -529,7 +549,7 @@ enum members_answer members_open_http(struct members *m, const void *ctx, const 
 	return res;
 }
 
-enum members_answer members_open_member_http(struct members *m, const void *ctx, const uint8_t hash[32],
+enum members_answer members_open_member_http(struct members *m, const void *ctx, const char *who, const uint8_t hash[32],
     enum members_file file, struct members_pass *out)
 {
 	enum members_answer res = MEMBERS_NONE;
@@ -537,12 +557,13 @@ enum members_answer members_open_member_http(struct members *m, const void *ctx,
 
 	*out = (struct members_pass){ .fd = -1 };
 	pthread_mutex_lock(&m->lock);
-	if (file == MEMBERS_NOTICES)
+	if (file == MEMBERS_NOTICES && may_ask(m, who, ""))
 		HASH_FIND(hh, m->notices, hash, 32, n);
 	if (n != NULL)
 		res = open_file(m, m->outbox, n->digest, out);
 	for (struct held *h = held_first(m, hash); h != NULL && res == MEMBERS_NONE; h = h->next)
-		res = open_replica(m, ctx, h, file, out);
+		if (may_ask(m, who, h->owner->address))
+			res = open_replica(m, ctx, h, file, out);
 	pthread_mutex_unlock(&m->lock);
 	return res;
 }

@@ -22,7 +22,7 @@ struct members *members_new(const char *outbox, const char *replicas);
 void members_free(struct members **);
 
 /* Who may ask, and the token that he must know. n 0: nobody any more. */
-void members_set(struct members *, const char *const *addresses, size_t n, const uint8_t token[32]);
+void members_set(struct members *, const struct member_fellow *, size_t n, const uint8_t token[32]);
 /* The list without lines that tells the token; open, because only members can read it. Empty: none. */
 void members_greeting_set(struct members *, struct bytes);
 /* The list of an owner, "" ours, as it is served; empty: none any more. serial: of the list that we follow. */
@@ -48,6 +48,8 @@ void members_owner_drop(struct members *, const char *owner);
 bool members_check_http(struct members *, const char *authorization, const struct member_request *,
     char who_out[LIMIT_ADDRESS + 1]);
 bool members_is(struct members *, const char *address);
+/* And about this owner's outbox, "" ours? Only in the group whose members hold it. */
+bool members_may_ask(struct members *, const char *who, const char *owner);
 /* Below ctx; empty: none. owner "" is ours, NULL the greeting. */
 struct bytes members_list_http(struct members *, const void *ctx, const char *owner, uint64_t *serial_out);
 /*
@@ -69,8 +71,8 @@ enum members_answer { MEMBERS_NONE, MEMBERS_OPEN, MEMBERS_GONE, MEMBERS_LATER };
 enum members_answer members_open_http(struct members *, const void *ctx, const uint8_t hash[32], const uint8_t t_get[32],
     enum members_file, struct members_pass *out);
 /* For a member: a replica's file, or our own notices object. m' and head of our own are the offers'. */
-enum members_answer members_open_member_http(struct members *, const void *ctx, const uint8_t hash[32], enum members_file,
-    struct members_pass *out);
+enum members_answer members_open_member_http(struct members *, const void *ctx, const char *who, const uint8_t hash[32],
+    enum members_file, struct members_pass *out);
 /*
  * Would we take so many octets as this of an owner's? HAVE: it is here already; COMING: not now. For a body that is wanted room is kept
  * until members_release_http().

@@ -94,13 +94,16 @@ static uint64_t parse(const char *path, struct outbox_put *out)
 	return out->what == MEMBERS_BODY ? LIMIT_SEALED : out->what == MEMBERS_HEAD ? LIMIT_HEAD + LIMIT_HEAD / 8 : LIST_MAX;
 }
 
-static bool is_member(struct outbox *o, const struct http_put *p)
+/* 0: a member, and one who may bring something of this owner's. */
+static unsigned check(struct outbox *o, const struct http_put *p, const char *owner)
 {
 	struct member_request request = { .method = "PUT", .path = p->path, .now_s = clock_now_s() };
 	char who[LIMIT_ADDRESS + 1];
 
 	memcpy(request.body, p->digest, 32);
-	return p->has_digest && members_check_http(o->members, p->authorization, &request, who);
+	if (!p->has_digest || !members_check_http(o->members, p->authorization, &request, who))
+		return 401;
+	return members_may_ask(o->members, who, owner) ? 0 : 404;
 }
 
 /* The answer that needs no body; 0: none, and for a body room is kept. */
@@ -125,7 +128,9 @@ void put_admit_http(void *arg, struct http_put *p)
 	struct err e;
 
 	p->max = parse(p->path, &u->put);
-	p->status = p->max == 0 ? 404 : !is_member(o, p) ? 401 : judge(o, p, &u->put);
+	p->status = p->max == 0 ? 404 : check(o, p, u->put.owner);
+	if (p->status == 0)
+		p->status = judge(o, p, &u->put);
 	if (p->status != 0) {
 		talloc_free(u);
 		return;

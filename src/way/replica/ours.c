@@ -7,8 +7,9 @@
  * is no new list: members drop what a list has no more.
  *
  * The token that members must know changes with who they are; the greeting, a
- * list without lines and with serial 0, tells it to whom can read it. Serial 0
- * makes it worthless as a list.
+ * list without lines and with serial 0, tells it to whom can read it, also to
+ * members of other groups, whose outbox we hold, and who do not hold ours.
+ * Serial 0 makes it worthless as a list.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +170,7 @@ static void make_done(void *arg)
 {
 	struct making *m = arg;
 	struct ours *o = m->own;
-	bool current = m->generation == o->generation && o->active;
+	bool current = m->generation == o->generation;
 
 	o->n_running -= m->what == MAKE_NOTICES;
 	if (m->what == MAKE_LIST)
@@ -206,9 +207,9 @@ static void submit(struct ours *o, struct making *m, enum pool_lane lane)
 	m->own = o;
 	m->generation = o->generation;
 	m->pgp = o->r->parts.pgp;
-	m->n_fprs = o->n_fprs;
-	m->fprs = talloc_array(m, const char *, o->n_fprs);
-	for (size_t i = 0; i < o->n_fprs; i++)
+	m->n_fprs = m->what == MAKE_GREETING ? o->n_all : o->n_fprs;
+	m->fprs = talloc_array(m, const char *, m->n_fprs);
+	for (size_t i = 0; i < m->n_fprs; i++)
 		m->fprs[i] = talloc_strdup(m, o->fprs[i]);
 	m->dir = talloc_strdup(m, store_dir(o->r->parts.store, PLACE_OUTBOX));
 	pool_submit(o->r->parts.pool, lane, &job, m);
@@ -537,7 +538,17 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Who reads our list; the digest of that. */
+static void add_fprs(struct ours *o, bool ours)
+{
+	size_t first = o->n_all;
+
+	for (const struct member *m = o->r->members; m != NULL; m = m->hh.next)
+		if (m->ours == ours)
+			o->fprs[o->n_all++] = talloc_strdup(o->fprs, m->fpr);
+	qsort(o->fprs + first, o->n_all - first, sizeof(*o->fprs), by_text);
+}
+
+/* Who reads our list and greeting; the digest of that. */
 static void set_fprs(struct ours *o, uint8_t hash_out[32])
 {
 	struct digest *d = digest_new(NULL);
@@ -545,14 +556,16 @@ static void set_fprs(struct ours *o, uint8_t hash_out[32])
 
 	talloc_free(o->fprs);
 	o->fprs = talloc_array(o, const char *, HASH_COUNT(o->r->members) + 1);
-	o->n_fprs = 0;
-	for (const struct member *m = o->r->members; m != NULL; m = m->hh.next)
-		if (m->ours)
-			o->fprs[o->n_fprs++] = talloc_strdup(o->fprs, m->fpr);
-	qsort(o->fprs, o->n_fprs, sizeof(*o->fprs), by_text);
+	o->n_all = 0;
+	add_fprs(o, true);
+	o->n_fprs = o->n_all;
+	add_fprs(o, false);
 	digest_add(d, group != NULL ? group : "", group != NULL ? strlen(group) : 0);
-	for (size_t i = 0; i < o->n_fprs; i++)
+	for (size_t i = 0; i < o->n_all; i++) {
+		if (i == o->n_fprs)
+			digest_add(d, "\n", 1);
 		digest_add(d, o->fprs[i], strlen(o->fprs[i]));
+	}
 	digest_take(d, hash_out);
 	talloc_free(d);
 }
@@ -564,7 +577,7 @@ static void deactivate(struct ours *o)
 
 	if (o->active || o->row.serial != 0 || o->row.greeting.len > 0)
 		store_own_list_forget(o->r->parts.store);
-	o->active = false;
+	o->active = o->shown = false;
 	o->generation++;
 	clear_items(o);
 	o->row = (struct own_list){ .serial = o->row.serial };
@@ -573,20 +586,26 @@ static void deactivate(struct ours *o)
 	t->list_set(t->members, "", bytes_of(NULL, 0), 0);
 }
 
-static void show(struct ours *o)
+static void show_fellows(struct ours *o)
 {
 	struct replicas_table *t = &o->r->table;
 	void *ctx = talloc_new(NULL);
-	const char **addresses = talloc_array(ctx, const char *, HASH_COUNT(o->r->members) + 1);
+	struct member_fellow *all = talloc_array(ctx, struct member_fellow, HASH_COUNT(o->r->members) + 1);
 	size_t n = 0;
 
 	for (const struct member *m = o->r->members; m != NULL; m = m->hh.next)
-		if (m->ours)
-			addresses[n++] = m->address;
-	t->set(t->members, addresses, n, o->row.token);
+		all[n++] = (struct member_fellow){ m->address, m->groups, m->own };
+	t->set(t->members, all, n, o->row.token);
+	talloc_free(ctx);
+}
+
+static void show(struct ours *o)
+{
+	struct replicas_table *t = &o->r->table;
+
+	show_fellows(o);
 	t->greeting_set(t->members, o->row.greeting);
 	t->list_set(t->members, "", o->row.octets, o->row.serial);
-	talloc_free(ctx);
 }
 
 void ours_on_members(struct ours *o)
@@ -594,12 +613,14 @@ void ours_on_members(struct ours *o)
 	uint8_t hash[32];
 
 	set_fprs(o, hash);
-	if (o->n_fprs == 0) {
+	if (o->n_fprs == 0 && (o->active || o->n_all == 0))
 		deactivate(o);
+	if (o->n_all == 0)
+		return;
+	if (o->shown && memcmp(hash, o->row.members_hash, 32) == 0) {
+		show_fellows(o);
 		return;
 	}
-	if (o->active && memcmp(hash, o->row.members_hash, 32) == 0)
-		return;
 	if (memcmp(hash, o->row.members_hash, 32) != 0) {
 		o->generation++;
 		memcpy(o->row.members_hash, hash, 32);
@@ -609,12 +630,14 @@ void ours_on_members(struct ours *o)
 		for (struct member *m = o->r->members; m != NULL; m = m->hh.next)
 			m->pushed = 0;
 	}
-	o->active = true;
+	o->active = o->n_fprs > 0;
+	o->shown = true;
 	o->looked = false;
 	show(o);
 	if (o->row.greeting.len == 0)
 		want_list(o, true);
-	mark_all(o);
+	if (o->active)
+		mark_all(o);
 }
 
 /* --- life --- */
@@ -628,7 +651,7 @@ static void load(struct ours *o)
 
 void ours_reload(struct ours *o)
 {
-	o->active = false;
+	o->active = o->shown = false;
 	o->generation++;
 	clear_items(o);
 	load(o);

@@ -27,9 +27,10 @@ struct dirty {
 
 struct ours {
 	struct replicas *r;
-	bool active;			/* there are members */
-	const char **fprs;		/* theirs */
-	size_t n_fprs;
+	bool active;			/* there are members who hold our outbox */
+	bool shown;			/* HTTP threads know of all */
+	const char **fprs;		/* theirs first, then of all the others in our groups */
+	size_t n_fprs, n_all;
 	struct own_list row;		/* octets below own */
 	struct item *items, *by_hash;
 	struct dirty *dirty;

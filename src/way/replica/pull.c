@@ -479,7 +479,7 @@ static struct member *source_at(struct pull *p, size_t n)
 	if (n == 0 || owner == NULL)
 		return n == 0 ? owner : NULL;
 	for (; m != NULL; m = m->hh.next)
-		if (m != owner && --n == 0)
+		if (member_has_fellow(owner, m) && --n == 0)
 			return m;
 	return NULL;
 }

@@ -37,14 +37,15 @@ size_t members_count_ours(const struct replicas *r)
 	return n;
 }
 
-const char **members_up(struct replicas *r, const void *ctx, const char *but, size_t *n_out)
+const char **members_up(const struct member *owner, const void *ctx, size_t *n_out)
 {
+	struct replicas *r = owner->r;
 	const char **all = talloc_array(ctx, const char *, HASH_COUNT(r->members) + 1);
 	struct member *m, *next;
 
 	*n_out = 0;
 	HASH_ITER(hh, r->members, m, next)
-		if (!m->away && strcmp(m->address, but) != 0)
+		if (!m->away && member_has_fellow(owner, m))
 			all[(*n_out)++] = m->address;
 	return all;
 }
@@ -236,11 +237,13 @@ static void member_set(struct member *m, const struct replicas_member *from)
 		snprintf(m->fpr, sizeof(m->fpr), "%s", from->fpr);
 		show_key(m);
 	}
-	bool moved = strcmp(m->urls, from->urls) != 0 || m->ours != from->ours;
+	bool moved = strcmp(m->urls, from->urls) != 0 || m->groups != from->groups || m->own != from->own;
 
 	if (!moved)
 		return;
-	m->ours = from->ours;
+	m->groups = from->groups;
+	m->own = from->own;
+	m->ours = (m->groups & 1) != 0;
 	talloc_free(m->urls);
 	m->urls = talloc_strdup(m, from->urls);
 	m->next_url = m->urls;

@@ -17,6 +17,7 @@
 #include "lib/http/client.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/pool.h"
+#include "lib/mail/member.h"
 #include "lib/pgp/pgp.h"
 #include "lib/store/replica.h"
 
@@ -42,7 +43,7 @@ struct replicas_settings {
 struct replicas_member {
 	const char *address, *fpr;
 	const char *urls;		/* one per line; "" cannot be reached */
-	bool ours;			/* in the group of our own address: he holds our outbox */
+	uint64_t groups, own;		/* as in struct member_fellow */
 };
 
 struct members;
@@ -52,7 +53,7 @@ struct offers;
 struct replicas_table {
 	struct members *members;
 	struct offers *offers;
-	void (*set)(struct members *, const char *const *addresses, size_t n, const uint8_t token[32]);
+	void (*set)(struct members *, const struct member_fellow *, size_t n, const uint8_t token[32]);
 	void (*greeting_set)(struct members *, struct bytes);
 	void (*list_set)(struct members *, const char *owner, struct bytes octets, uint64_t serial);
 	void (*notices_set)(struct members *, const uint8_t hash[32], const uint8_t *digest);

@@ -131,7 +131,7 @@ static void on_timer(void *arg)
 	for (struct member *m = s->r->members; m != NULL; m = m->hh.next) {
 		void *ctx = talloc_new(NULL);
 		size_t n_up;
-		const char **up = members_up(s->r, ctx, m->address, &n_up);
+		const char **up = members_up(m, ctx, &n_up);
 
 		listen_for(s, m);
 		if (m->away) {

@@ -47,7 +47,8 @@ struct member {
 	char fpr[FPR_LEN];
 	char *urls;
 	const char *next_url;		/* the one that is tried; the next one after a failure */
-	bool ours;
+	uint64_t groups, own;		/* as in struct member_fellow */
+	bool ours;			/* he holds our outbox */
 	struct replica_owner row;	/* its strings are below the member */
 	bool has_row;
 	/* Contact; monotonic. */
@@ -105,8 +106,13 @@ struct replicas {
 /* replicas.c */
 struct member *member_find(struct replicas *, const char *address);
 size_t members_count_ours(const struct replicas *);
-/* Addresses believed up, below ctx; not `but`. */
-const char **members_up(struct replicas *, const void *ctx, const char *but, size_t *n_out);
+/* Does the other one hold this member's outbox, too? */
+static inline bool member_has_fellow(const struct member *m, const struct member *other)
+{
+	return other != m && (other->groups & m->own) != 0;
+}
+/* Those of them believed up, below ctx. */
+const char **members_up(const struct member *owner, const void *ctx, size_t *n_out);
 /* He has shown that he is there. */
 void member_heard(struct member *);
 /* What came of a call: contact, or none. */

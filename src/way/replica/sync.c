@@ -343,7 +343,7 @@ static bool ask_another(struct member *m)
 		other = other->hh.next;
 	for (; other != NULL && m->list_call == NULL; other = other->hh.next) {
 		m->n_asked++;
-		if (other != m && (!other->away || !m->confirmed) && member_can_be_asked(other))
+		if (member_has_fellow(m, other) && (!other->away || !m->confirmed) && member_can_be_asked(other))
 			m->list_call = member_call(other, &call);
 	}
 	talloc_free(ctx);
