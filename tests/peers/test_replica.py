@@ -204,8 +204,7 @@ class Cancel(Group):
         """As a laptop does: bob's process is there all the time, but does not run. When it does again it gives nothing away."""
         self.send_to_absent_dave()
         [queued] = self.alice.queue()
-        [(secret,)] = self.rows(self.alice, "SELECT secret FROM rcpt WHERE letter = %d" % queued["id"])
-        t_get = hmac.digest(secret, b"get\0" + bytes.fromhex(queued["hash"]), "sha256")
+        t_get = self.t_get(queued)
         self.assertEqual(self.ask(self.bob, queued["hash"], t_get), 200)
         begin = time.monotonic()
         self.bob.process.send_signal(signal.SIGSTOP)
@@ -221,12 +220,29 @@ class Cancel(Group):
         self.assertNotIn(200, answers)
         until(lambda: not self.bob.replica_files(), "and forgets it")
 
+    def test_too_late_at_a_member(self):
+        """dave had all of it from bob while alice was away, and has not said so: she hears it from bob."""
+        self.send_to_absent_dave()
+        [queued] = self.alice.queue()
+        self.alice.kill()
+        self.assertEqual(self.ask(self.bob, queued["hash"], self.t_get(queued)), 200)
+        self.alice.start()
+        until(lambda: self.rows(self.alice, "SELECT served FROM rcpt WHERE letter = %d" % queued["id"]) == [(1,)], "bob tells alice")
+        [said] = self.alice.ctl("cancel", queued["id"])
+        self.assertEqual((said["state"], said["cancelled"]), ("too-late", False))
+
+    def t_get(self, queued):
+        """What dave would show."""
+        [(secret,)] = self.rows(self.alice, "SELECT secret FROM rcpt WHERE letter = %d" % queued["id"])
+        return hmac.digest(secret, b"get\0" + bytes.fromhex(queued["hash"]), "sha256")
+
     def ask(self, peer, name, t_get):
         """What he answers to who shows this."""
         question = urllib.request.Request("%s/outbox/%s" % (peer.url, name), headers={
             "Authorization": "P2pMTA " + base64.b64encode(t_get).decode()})
         try:
             with urllib.request.urlopen(question, timeout=20) as answer:
+                answer.read()
                 return answer.status
         except urllib.error.HTTPError as e:
             return e.code

@@ -99,20 +99,23 @@ bool ours_file(const struct ours *o, const uint8_t hash[32], enum replicas_what 
 	return there;
 }
 
-void ours_served(struct ours *o, const uint8_t hash[32], const uint8_t c_get[32])
+void ours_served(struct ours *o, const uint8_t (*served)[2][32], size_t n)
 {
 	void *ctx = talloc_new(NULL);
 	struct own_message *m = NULL;
 	struct item *i;
 
-	HASH_FIND(hh_hash, o->by_hash, hash, 32, i);
+	HASH_FIND(hh_hash, o->by_hash, served[0][0], 32, i);
 	if (i != NULL)
 		m = store_own_message(o->r->parts.store, ctx, i->letter, clock_now_s());
 	for (size_t k = 0; m != NULL && k < m->n_rcpts; k++) {
 		uint8_t commitment[32];
+		size_t at = 0;
 
-		ours_commitment(&m->rcpts[k], hash, PROOF_GET, commitment);
-		if (memcmp(commitment, c_get, 32) == 0)
+		ours_commitment(&m->rcpts[k], served[0][0], PROOF_GET, commitment);
+		while (at < n && memcmp(commitment, served[at][1], 32) != 0)
+			at++;
+		if (at < n)
 			o->r->hooks.served(o->r->hooks.arg, m->rcpts[k].rcpt);
 	}
 	talloc_free(ctx);

@@ -514,8 +514,11 @@ static void on_look(void *arg)
 	struct ours *o = arg;
 
 	timer_set(o->look, LOOK_MS);
-	if (o->active)
-		mark_all(o);
+	if (!o->active)
+		return;
+	for (struct item *i = o->items; i != NULL; i = i->hh.next)
+		mark(o, i->letter);
+	mark_all(o);
 }
 
 static void clear_items(struct ours *o)

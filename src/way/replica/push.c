@@ -87,6 +87,16 @@ static void next_step(struct member *m, const struct held_text *text, struct hol
 		push_again(m);
 }
 
+/* Those of one message stand together. */
+static void take_served(struct replicas *r, const struct held_text *text)
+{
+	for (size_t i = 0, n; i < text->n_served; i += n) {
+		for (n = 1; i + n < text->n_served && memcmp(text->served[i + n][0], text->served[i][0], 32) == 0;)
+			n++;
+		ours_served(r->ours, (const uint8_t (*)[2][32])text->served + i, n);
+	}
+}
+
 static void take_held(struct member *m, const struct held_text *text)
 {
 	struct replicas *r = m->r;
@@ -97,8 +107,7 @@ static void take_held(struct member *m, const struct held_text *text)
 	ours_each(r->ours, compare, &h);
 	for (size_t i = 0; i < text->n_proofs; i++)
 		r->hooks.receipt(r->hooks.arg, text->proofs[i]);
-	for (size_t i = 0; i < text->n_served; i++)
-		ours_served(r->ours, text->served[i][0], text->served[i][1]);
+	take_served(r, text);
 	m->held_serial = text->serial;
 	confirm_look(r);
 	talloc_free(ctx);

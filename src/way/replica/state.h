@@ -159,8 +159,8 @@ bool ours_is_told(const struct ours *, const uint8_t hash[32]);
 /* The file in outbox/ with this of a message in our list; false: there is none. */
 struct ours_file { uint8_t digest[32]; uint64_t size; };
 bool ours_file(const struct ours *, const uint8_t hash[32], enum replicas_what, struct ours_file *out);
-/* A member says that the recipient with this commitment got all of m' from him. */
-void ours_served(struct ours *, const uint8_t hash[32], const uint8_t c_get[32]);
+/* A member says that the recipients with these commitments got all of m' from him: {h, C_get}, all of one h. */
+void ours_served(struct ours *, const uint8_t (*served)[2][32], size_t n);
 
 /* confirm.c */
 /* A member has said what he follows. */
