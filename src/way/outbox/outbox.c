@@ -7,10 +7,12 @@
  * it was heard ends the receiver's duty, so it must not be given early.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include <talloc.h>
 
 #include "lib/base/digest.h"
+#include "lib/base/files.h"
 #include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/http/server.h"
@@ -50,15 +52,22 @@ static void told_run(void *arg)
 	talloc_free(t);
 }
 
+/* At the end: a body that came and that nobody keeps. */
 static void told_drop(void *arg)
 {
-	talloc_free(arg);
+	struct told *t = arg;
+
+	if (t->put.file != NULL) {
+		files_drop(t->put.file);
+		close(t->put.fd);
+	}
+	talloc_free(t);
 }
 
 void outbox_tell_http(struct door *door, struct told *t)
 {
 	if (!post_send(door, told_run, told_drop, t))
-		talloc_free(t);
+		told_drop(t);
 }
 
 void answer_text(struct http_answer *a, unsigned status, const char *text)
