@@ -3,6 +3,7 @@
  * herself. An agent that was stopped takes connections and says nothing, so
  * gpg waits for it without an end.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -100,27 +101,61 @@ static int memory_write(void *arg, const void *buf, size_t len)
 	return buf_add(m->out, buf, len) ? 0 : -1;
 }
 
+static const char key[SEAL_KEY_TEXT] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+static struct bytes sealed;		/* the last one */
+
 static enum outcome seal(void)
 {
-	static const char key[SEAL_KEY_TEXT] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 	struct memory m = { .out = buf_new(ctx, MAX) };
 	enum outcome res = pgp_seal_work(alice, "m/1", key, false, &(struct pgp_source){ memory_read, &m },
 	    &(struct pgp_sink){ memory_write, &m }, &e);
 
 	ck_assert(res == OK || m.out->len == 0);
+	if (res == OK)
+		sealed = buf_bytes(m.out);
+	return res;
+}
+
+/* What was sealed, from a file or from a pipe that stays open for late_ms after all went in. */
+static enum outcome unseal(bool file, unsigned late_ms)
+{
+	struct memory m = { .out = buf_new(ctx, MAX) };
+	struct pgp_sink sink = { memory_write, &m };
+	struct pgp_verdict v;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(files_write(fds[1], sealed.data, sealed.len), 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		usleep(late_ms * 1000);
+		_exit(0);
+	}
+	close(fds[1]);
+	if (file) {
+		ck_assert_int_eq(files_put(mem_printf(ctx, "%s/sealed", top), sealed, &e), OK);
+		close(fds[0]);
+		fds[0] = open(mem_printf(ctx, "%s/sealed", top), O_RDONLY | O_CLOEXEC);
+	}
+	enum outcome res = pgp_unseal_fd_work(alice, "m/1", key, MAX, fds[0], &sink, &v, &e);
+
+	close(fds[0]);
+	waitpid(pid, NULL, 0);
+	ck_assert(res != OK || bytes_equal(buf_bytes(m.out), text));
 	return res;
 }
 
 static void all_is_well(void)
 {
 	struct pgp_verdict v;
-	struct bytes sealed, out;
+	struct bytes made, out;
 
-	ck_assert_msg(encrypt(&sealed) == OK, "%s", e.text);
-	ck_assert_msg(pgp_open_work(alice, ctx, "x/1", sealed, MAX, &out, &v, &e) == OK, "%s", e.text);
+	ck_assert_msg(encrypt(&made) == OK, "%s", e.text);
+	ck_assert_msg(pgp_open_work(alice, ctx, "x/1", made, MAX, &out, &v, &e) == OK, "%s", e.text);
 	ck_assert(v.signer == PGP_GOOD && bytes_equal(out, text));
-	ck_assert_msg(pgp_sign_work(alice, ctx, "x/1", text, &sealed, &e) == OK, "%s", e.text);
-	ck_assert_msg(pgp_verify_work(alice, ctx, "x/1", sealed, MAX, &out, &v, &e) == OK, "%s", e.text);
+	ck_assert_msg(pgp_sign_work(alice, ctx, "x/1", text, &made, &e) == OK, "%s", e.text);
+	ck_assert_msg(pgp_verify_work(alice, ctx, "x/1", made, MAX, &out, &v, &e) == OK, "%s", e.text);
 	ck_assert_msg(seal() == OK, "%s", e.text);
 }
 
@@ -197,6 +232,25 @@ START_TEST(silent_gpg_for_long)
 	clerk_set_patience(alice, 60000);
 	while (encrypt(&out) != OK)
 		usleep(50000);
+}
+END_TEST
+
+/* The gpg of a large one is no clerk's. It waits for what arrives slowly as long as need be, but not for ever for itself. */
+START_TEST(silent_gpg_at_a_pipe)
+{
+	stop_agent();
+	clerk_set_patience(alice, 300);
+	ck_assert_int_eq(unseal(true, 0), RETRY);
+	ck_assert_str_eq(e.text, "gpg did not answer in time");
+	ck_assert_int_eq(unseal(false, 0), RETRY);
+	ck_assert_str_eq(e.text, "gpg did not answer in time");
+	ck_assert_int_eq(unseal(false, 2000), RETRY);
+	ck_assert_str_eq(e.text, "gpg did not answer in time");
+	shell("wait_for '[ -z \"$(her_gpg)\" ]'");
+	continue_agent();
+	ck_assert_msg(unseal(false, 2000) == OK, "%s", e.text);
+	clerk_set_patience(alice, 60000);
+	ck_assert_msg(unseal(true, 0) == OK, "%s", e.text);
 }
 END_TEST
 
@@ -283,6 +337,7 @@ UNIT_SUITE("clerk")
 	UNIT(dead_clerks);
 	UNIT(silent_gpg);
 	UNIT(silent_gpg_for_long);
+	UNIT(silent_gpg_at_a_pipe);
 	UNIT(silent_gpg_without_daemon);
 	UNIT(home_for_sealing);
 	UNIT(no_home_for_a_signing_subkey);

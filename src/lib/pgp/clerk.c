@@ -443,6 +443,7 @@ void clerk_set_patience(struct pgp *p, unsigned ms)
 {
 	struct clerks *cs = p->clerks;
 
+	p->patience_ms = ms;
 	pthread_mutex_lock(&cs->lock);
 	cs->patience_ms = ms;
 	for (unsigned i = 0; i < cs->n; i++)

@@ -28,7 +28,7 @@ struct clerk_order {
 bool clerk_do(struct pgp *, const void *ctx, const struct clerk_order *, enum outcome *res_out, struct bytes *out,
     struct pgp_verdict *, struct err *);
 
-/* For tests: how long an answer may take. */
+/* For tests: how long an answer may take, also that of a gpg without a clerk (direct_decrypt()). */
 void clerk_set_patience(struct pgp *, unsigned ms);
 
 #endif

@@ -6,11 +6,19 @@
  * writer, as it would with a FIFO.) While a thread of its own waits in GPGME,
  * the caller's takes what comes out. No descriptor is closed while the wrapper
  * may still open its number.
+ *
+ * A gpg that hangs (its agent was stopped, say) would keep both threads for
+ * ever. Who does not write may wait for input; but not when that is a file, or
+ * a pipe that has ended, or one that has octets and keeps them.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "lib/base/mem.h"
@@ -22,7 +30,11 @@ struct direct {
 	struct work *work;
 	struct flow in;			/* GPGME's: two names */
 	struct flow *out;
+	int fd;				/* gpg's input */
 	int read_fd, write_fd;		/* gpg's output; -1: closed */
+	pid_t gpg;			/* 0: not known */
+	int waiting;			/* octets of input, when gpg last did nothing for long; -1: it did something since */
+	bool killed;
 	gpgme_error_t failed;
 };
 
@@ -36,15 +48,67 @@ static void *gpg_main(void *arg)
 	return NULL;
 }
 
+static ssize_t read_some(int fd, void *out, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = read(fd, out, len);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* The first line of the output. */
+static void take_pid(struct direct *d)
+{
+	char line[16] = "";
+	size_t n = 0;
+
+	while (n < sizeof(line) - 1 && read_some(d->read_fd, line + n, 1) == 1 && line[n] != '\n')
+		n++;
+	d->gpg = line[n] == '\n' ? (pid_t)atol(line) : 0;
+}
+
+/* After a while without output: is it gpg's turn? */
+static bool is_hanging(struct direct *d)
+{
+	struct pollfd in = { .fd = d->fd, .events = POLLIN };
+	int before = d->waiting;
+
+	if (lseek(d->fd, 0, SEEK_CUR) >= 0)
+		return true;
+	if (poll(&in, 1, 0) < 0 || ioctl(d->fd, FIONREAD, &d->waiting) < 0)
+		return false;
+	return (in.revents & POLLHUP) || (d->waiting > 0 && d->waiting == before);
+}
+
+/* Until there is output, or its end. It has not ended, so gpg has its number still. */
+static void await_output(struct direct *d)
+{
+	struct pollfd out = { .fd = d->read_fd, .events = POLLIN };
+	int ready;
+
+	while ((ready = poll(&out, 1, (int)d->work->pgp->patience_ms)) == 0 || (ready < 0 && errno == EINTR)) {
+		if (ready < 0 || !is_hanging(d))
+			continue;
+		d->killed = true;
+		if (d->gpg > 1)
+			kill(d->gpg, SIGKILL);
+	}
+	d->waiting = -1;
+}
+
 /* Until gpg and gpg_main() have closed it. Closing our end is how gpg learns that no more is wanted. */
 static void take_output(struct direct *d)
 {
 	uint8_t *block = mem_array(NULL, uint8_t, BLOCK);
 	ssize_t n;
 
+	take_pid(d);
 	do {
-		n = read(d->read_fd, block, BLOCK);
-	} while (n > 0 ? flow_put(d->out, block, (size_t)n) == 0 : n < 0 && errno == EINTR);
+		await_output(d);
+		n = read_some(d->read_fd, block, BLOCK);
+	} while (n > 0 && flow_put(d->out, block, (size_t)n) == 0);
 	close(d->read_fd);
 	d->read_fd = -1;
 	explicit_bzero(block, BLOCK);
@@ -99,7 +163,7 @@ static enum outcome run(struct direct *d, int fd, struct err *e)
 
 enum outcome direct_decrypt(struct work *w, int fd, struct flow *out, gpgme_error_t *failed_out, struct err *e)
 {
-	struct direct d = { .work = w, .out = out, .read_fd = -1, .write_fd = -1 };
+	struct direct d = { .work = w, .out = out, .fd = fd, .read_fd = -1, .write_fd = -1, .waiting = -1 };
 	enum outcome res = open_pipe(&d, e);
 
 	if (res != OK)
@@ -110,5 +174,9 @@ enum outcome direct_decrypt(struct work *w, int fd, struct flow *out, gpgme_erro
 	if (d.write_fd >= 0)
 		close(d.write_fd);
 	*failed_out = d.failed;
+	if (d.killed) {
+		err_set(e, "gpg did not answer in time");
+		res = RETRY;
+	}
 	return res;
 }

@@ -9,7 +9,8 @@
  *		 leaves a gpg running whose output it no longer wants, and the
  *		 octets gpg works on are a stranger's (clerk.c sets them itself);
  * gpg-direct	 the same, and gpg reads and writes what it is told in place of
- *		 GPGME's pipes: GPGME's pump costs more than the decryption;
+ *		 GPGME's pipes: GPGME's pump costs more than the decryption. Its
+ *		 process ID comes first, so that it can be ended;
  * seal/	 a home with a ring of its own (sealer.c);
  * agent	 takes these limits off again: the first gpg starts the agent,
  *		 and it has to outlive all of them.
@@ -30,6 +31,7 @@
 
 extern char **environ;
 
+enum { PATIENCE_MS = 60 * 1000 };
 enum { LIMIT_SOCKET_PATH = 107 };	/* sun_path without the NUL */
 
 static const char gpg_conf[] =
@@ -93,6 +95,7 @@ static const char take_files[] =
     "	done\n"
     "	set -- \"$@\" \"$in\"\n"
     "	exec >\"$out\"\n"
+    "	echo $$\n"
     "esac\n";
 
 /* gpg-agent and gpgconf live where gpg lives. */
@@ -214,6 +217,7 @@ struct pgp *home_blank(void)
 
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->ring_lock, NULL);
+	p->patience_ms = PATIENCE_MS;
 	talloc_set_destructor(p, on_free);
 	return p;
 }

@@ -13,7 +13,7 @@
 
 /*
  * Which wrapper: limits on the process and compression. ENGINE_DIRECT reads a line
- * "OUTPUT INPUT" where gpg's input should be, and gives gpg these files instead.
+ * "OUTPUT INPUT" where gpg's input should be, and gives gpg these files instead; first it writes its process ID and LF.
  */
 enum engine { ENGINE_SIGN, ENGINE_RECORD, ENGINE_BULK, ENGINE_SEAL, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
 
@@ -28,6 +28,7 @@ struct pgp {
 	gpgme_ctx_t stock[N_ENGINES][STOCK];
 	unsigned n_stock[N_ENGINES];
 	struct clerks *clerks;		/* NULL: none */
+	unsigned patience_ms;		/* so long a gpg of ENGINE_DIRECT may do nothing */
 	bool sets_limits;		/* a clerk's: gpg inherits its limits and needs no wrapper */
 };
 
@@ -87,7 +88,8 @@ struct pgp_sink octets_sink(struct buf *);
 
 /*
  * Decrypt and verify what fd gives into out's sink, with a work of ENGINE_DIRECT. OK: gpg was run,
- * failed_out is GPGME's answer, and out tells whether all was taken.
+ * failed_out is GPGME's answer, and out tells whether all was taken. RETRY also when gpg neither wrote nor read
+ * for some time (a minute) although it could: it is killed.
  */
 enum outcome direct_decrypt(struct work *, int fd, struct flow *out, gpgme_error_t *failed_out, struct err *);
 
