@@ -43,7 +43,7 @@ static bool is_late(const struct pieces *p, unsigned ask, int64_t pace_ms, int64
 	if (pace_ms == 0 || spent < p->silent_ms / 4 || a->octets >= len)
 		return false;
 	/* Nor does it matter how near the end it is if it never gets there. */
-	if (spent > 4 * pace_ms + p->silent_ms)
+	if (spent > 4 * (pace_ms + p->silent_ms))
 		return true;
 	if (a->octets == 0)
 		return spent > 2 * pace_ms;
