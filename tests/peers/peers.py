@@ -266,7 +266,7 @@ class Peer:
                     self.kill()
         self.ports.release()
         for folder, _, _ in os.walk(self.dir):
-            if os.path.exists(os.path.join(folder, "pubring.kbx")) or \
+            if os.path.exists(os.path.join(folder, "pubring.gpg")) or \
                     os.path.exists(os.path.join(folder, "private-keys-v1.d")):
                 subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

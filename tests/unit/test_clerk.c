@@ -162,9 +162,7 @@ static void all_is_well(void)
 static void stop_agent(void)
 {
 	all_is_well();		/* it runs */
-	/* Sealing has its own. */
-	shell("for H in $A $A/seal; do gpg-connect-agent --homedir $H 'getinfo pid' /bye | sed -n 's/^D //p'; done > $T/agent &&"
-	    " test $(wc -l < $T/agent) = 2 && kill -STOP $(cat $T/agent)");
+	shell("P=$(gpg-connect-agent --homedir $A 'getinfo pid' /bye | sed -n 's/^D //p') && kill -STOP $P && echo $P > $T/agent");
 }
 
 static void continue_agent(void)
@@ -285,41 +283,6 @@ START_TEST(clerks_that_die_at_once)
 }
 END_TEST
 
-static void start_again(void)
-{
-	struct pgp *again = pgp_new(getenv("A"), fpr, &e);
-
-	ck_assert_msg(again, "%s", e.text);
-	pgp_free(&again);
-}
-
-/* Sealing has a home of its own (sealer.c); without it the messages are the same, only later. */
-START_TEST(home_for_sealing)
-{
-	shell("gpg --homedir $A/seal --export 2> /dev/null | gpg --list-packets > $T/packets && grep -q 'public key packet' $T/packets &&"
-	    " ! grep -q 'signature packet' $T/packets");
-	all_is_well();
-	shell("rm $A/seal/private-keys-v1.d && mkdir -m 700 $A/seal/private-keys-v1.d && gpgconf --homedir $A/seal --kill gpg-agent");
-	all_is_well();
-	shell("echo damaged > $A/seal/pubring.kbx; rmdir $A/seal/private-keys-v1.d");
-	all_is_well();
-	start_again();
-	shell("test \"$(gpg --homedir $A/seal --with-colons -k 2> /dev/null | grep -c ^pub)\" = 1");
-	all_is_well();
-}
-END_TEST
-
-/* gpg would sign with that. */
-START_TEST(no_home_for_a_signing_subkey)
-{
-	shell(mem_printf(ctx, "gpg --homedir $A --batch -q --passphrase '' --quick-add-key %s ed25519 sign never", fpr));
-	shell("rm $A/seal/pubring.kbx");
-	start_again();
-	shell("test ! -e $A/seal/pubring.kbx");
-	all_is_well();
-}
-END_TEST
-
 static TCase *add_case(Suite *suite, const char *name, void (*before)(void))
 {
 	TCase *c = tcase_create(name);
@@ -339,8 +302,6 @@ UNIT_SUITE("clerk")
 	UNIT(silent_gpg_for_long);
 	UNIT(silent_gpg_at_a_pipe);
 	UNIT(silent_gpg_without_daemon);
-	UNIT(home_for_sealing);
-	UNIT(no_home_for_a_signing_subkey);
 	unit_case = add_case(unit_suite, "forks", start_forks);
 	UNIT(dead_forks);
 	unit_case = add_case(unit_suite, "dying", start_dying);

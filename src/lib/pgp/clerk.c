@@ -144,23 +144,15 @@ static int out_write(void *arg, const void *data, size_t len)
 	return buf_add(arg, data, len) ? 0 : -1;
 }
 
-static enum outcome seal_with(struct pgp *p, const void *ctx, enum engine engine, const struct ask *a, struct bytes in,
-    struct bytes *out, struct err *e)
+static enum outcome seal(struct pgp *p, const void *ctx, const struct ask *a, struct bytes in, struct bytes *out, struct err *e)
 {
 	struct octets octets = { .in = in };
 	struct pgp_source source = octets_source(&octets);
 	struct buf *buf = buf_new(ctx, OUT_MAX);
-	enum outcome res = work_seal(p, engine, a->role, a->key, a->compress, &source, &(struct pgp_sink){ out_write, buf }, e);
+	enum outcome res = pgp_seal_work(p, a->role, a->key, a->compress, &source, &(struct pgp_sink){ out_write, buf }, e);
 
 	*out = buf_bytes(buf);
 	return res;
-}
-
-static enum outcome seal(struct pgp *p, const void *ctx, const struct ask *a, struct bytes in, struct bytes *out, struct err *e)
-{
-	enum outcome res = p->seal_home ? seal_with(p, ctx, ENGINE_SEAL, a, in, out, e) : RETRY;
-
-	return res == OK ? OK : seal_with(p, ctx, ENGINE_BULK, a, in, out, e);
 }
 
 static enum outcome obey(struct pgp *p, const void *ctx, const struct ask *a, struct bytes in, struct bytes *out,
@@ -168,10 +160,7 @@ static enum outcome obey(struct pgp *p, const void *ctx, const struct ask *a, st
 {
 	const char *fpr = a->fpr;
 
-	if (memcmp(p->own_fpr, a->own_fpr, FPR_LEN) != 0) {
-		memcpy(p->own_fpr, a->own_fpr, FPR_LEN);
-		sealer_find(p);
-	}
+	memcpy(p->own_fpr, a->own_fpr, FPR_LEN);
 	switch (a->task) {
 	case CLERK_SEAL:
 		return seal(p, ctx, a, in, out, e);

@@ -11,7 +11,6 @@
  * gpg-direct	 the same, and gpg reads and writes what it is told in place of
  *		 GPGME's pipes: GPGME's pump costs more than the decryption. Its
  *		 process ID comes first, so that it can be ended;
- * seal/	 a home with a ring of its own (sealer.c);
  * agent	 takes these limits off again: the first gpg starts the agent,
  *		 and it has to outlive all of them.
  */
@@ -77,7 +76,6 @@ static const struct {
 	[ENGINE_SIGN] = { "gpg-sign", 20, 512 * 1024, " --compress-algo none", false },
 	[ENGINE_RECORD] = { "gpg-record", 20, 512 * 1024, "", true },
 	[ENGINE_BULK] = { "gpg-bulk", 900, 512 * 1024, "", true },
-	[ENGINE_SEAL] = { "gpg-seal", 20, 512 * 1024, "", true },
 	[ENGINE_RING] = { "gpg-ring", 20, 512 * 1024, " --no-autostart", false },
 	[ENGINE_DIRECT] = { "gpg-direct", 900, 512 * 1024, "", false },
 };
@@ -131,26 +129,13 @@ static enum outcome put_wrappers(struct pgp *p, struct err *e)
 	return res;
 }
 
-/* Where there is no /run/user the agent's sockets lie in the home, and their names have a limit. */
-static bool is_too_long(const char *home)
+/* gpg would make a keybox. */
+static enum outcome make_ring(struct pgp *p, struct err *e)
 {
-	char run[64];
+	char *ring = ring_path(NULL, p->home);
+	enum outcome res = access(ring, F_OK) == 0 ? OK : files_put(ring, bytes_of(NULL, 0), e);
 
-	snprintf(run, sizeof(run), "/run/user/%u", (unsigned)getuid());
-	return access(run, W_OK) < 0 && strlen(home) + strlen("/S.gpg-agent.browser") > LIMIT_SOCKET_PATH;
-}
-
-/* Another home below ours, with the same agent program. */
-static enum outcome put_seal_home(struct pgp *p, const char *conf, struct err *e)
-{
-	char *tmp = mem_ctx(NULL);
-	enum outcome res = files_mkdir(mem_printf(tmp, "%s/seal", p->home), e);
-
-	if (res == OK)
-		res = put(p, "seal/gpg.conf", mem_printf(tmp, "%sallow-non-selfsigned-uid\n", conf), 0600, e);
-	if (res == OK)
-		res = put(p, "seal/gpg-agent.conf", agent_conf, 0600, e);
-	talloc_free(tmp);
+	talloc_free(ring);
 	return res;
 }
 
@@ -160,20 +145,16 @@ enum outcome home_write(struct pgp *p, struct err *e)
 	char *conf = mem_printf(tmp, "%sagent-program %s/agent\n%s%s\n", gpg_conf, p->home,
 	    *p->own_fpr ? "default-key " : "", p->own_fpr);
 	enum outcome res = put(p, "gpg.conf", conf, 0600, e);
-
 	if (res == OK)
 		res = put(p, "gpg-agent.conf", agent_conf, 0600, e);
 	if (res == OK)
 		res = put_wrappers(p, e);
 	if (res == OK)
+		res = make_ring(p, e);
+	if (res == OK)
 		res = files_mkdir(p->ring_home, e);
 	if (res == OK)
 		res = put(p, "ring/gpg.conf", gpg_conf, 0600, e);
-	if (res == OK && *p->own_fpr && !is_too_long(mem_printf(tmp, "%s/seal", p->home))) {
-		res = put_seal_home(p, conf, e);
-		if (res == OK)
-			sealer_make(p);
-	}
 	talloc_free(tmp);
 	return res;
 }
@@ -183,7 +164,7 @@ int home_run(const char *home, const char *program, const char *arg, const char 
 	char *tmp = mem_ctx(NULL);
 	char *path = beside_gpg(tmp, program);
 	char *argv[] = { path, mem_strdup(tmp, "--homedir"), mem_strdup(tmp, home),
-	    mem_strdup(tmp, arg), mem_strdup(tmp, arg2), NULL };
+	    mem_strdup(tmp, arg), arg2 ? mem_strdup(tmp, arg2) : NULL, NULL };
 	posix_spawn_file_actions_t quiet;
 	pid_t pid;
 	int status = -1;
@@ -199,6 +180,15 @@ int home_run(const char *home, const char *program, const char *arg, const char 
 	posix_spawn_file_actions_destroy(&quiet);
 	talloc_free(tmp);
 	return status;
+}
+
+/* Where there is no /run/user the agent's sockets lie in the home, and their names have a limit. */
+static bool is_too_long(const char *home)
+{
+	char run[64];
+
+	snprintf(run, sizeof(run), "/run/user/%u", (unsigned)getuid());
+	return access(run, W_OK) < 0 && strlen(home) + strlen("/S.gpg-agent.browser") > LIMIT_SOCKET_PATH;
 }
 
 static int on_free(struct pgp *p)
@@ -262,8 +252,6 @@ void pgp_free(struct pgp **pp)
 		return;
 	clerks_free(&(*pp)->clerks);
 	home_run((*pp)->home, "gpgconf", "--kill", "gpg-agent");
-	if ((*pp)->seal_home)
-		home_run((*pp)->seal_home, "gpgconf", "--kill", "gpg-agent");
 	talloc_free(*pp);
 	*pp = NULL;
 }
@@ -275,7 +263,7 @@ const char *pgp_own_fpr(const struct pgp *p)
 
 const char *home_of(const struct pgp *p, enum engine engine)
 {
-	return engine == ENGINE_RING ? p->ring_home : engine == ENGINE_SEAL ? p->seal_home : p->home;
+	return engine == ENGINE_RING ? p->ring_home : p->home;
 }
 
 char *home_engine(const void *ctx, const struct pgp *p, enum engine engine)

@@ -71,7 +71,8 @@ enum outcome pgp_make_key_work(struct pgp *p, const char *address, char fpr_out[
 	if (res != OK)
 		return res;
 	adopt(p, fpr, fpr_out);
-	return home_write(p, e);
+	res = ring_remember(p->home, e);
+	return res == OK ? home_write(p, e) : res;
 }
 
 /* Signs and encrypts without a passphrase? Only then the daemon can use it. */
@@ -148,6 +149,8 @@ enum outcome pgp_import_secret_work(struct pgp *p, struct bytes key, char fpr_ou
 		adopt(p, fpr, fpr_out);
 	work_end(&w);
 	if (res == OK)
+		res = ring_remember(p->home, e);
+	if (res == OK)
 		res = home_write(p, e);
 	return res == OK ? try_key(p, e) : res;
 }
@@ -200,31 +203,6 @@ static bool is_one_key(struct bytes key)
 		key = bytes_of(key.data + used, key.len - used);
 	}
 	return n_keys == 1;
-}
-
-enum outcome key_import_bare(struct pgp *p, struct bytes key, struct err *e)
-{
-	unsigned tag;
-	size_t used;
-	struct buf *bare = buf_new(NULL, key.len);
-	bool named = false;
-	struct work w;
-
-	for (; key.len > 0 && !named && (used = packet(key, &tag)) > 0; key = bytes_of(key.data + used, key.len - used)) {
-		named = tag == TAG_USER_ID;
-		if (named || tag == TAG_PUBLIC_KEY)
-			buf_add(bare, key.data, used);
-	}
-	enum outcome res = work_start(&w, p, ENGINE_SEAL, e);
-	if (res == OK)
-		res = import(&w, buf_bytes(bare), e);
-	if (res == OK && !imported(&w, 0)) {
-		err_set(e, "gpg does not take a key without signatures");
-		res = REJECT;
-	}
-	work_end(&w);
-	talloc_free(bare);
-	return res;
 }
 
 enum outcome pgp_import_work(struct pgp *p, struct bytes key, char fpr_out[FPR_LEN], struct err *e)

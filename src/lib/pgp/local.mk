@@ -11,7 +11,6 @@ src_lib_pgp_libpgp_a_SOURCES = \
 	src/lib/pgp/open.c \
 	src/lib/pgp/pgp.h \
 	src/lib/pgp/ring.c \
-	src/lib/pgp/sealer.c \
 	src/lib/pgp/sign.c \
 	src/lib/pgp/work.c \
 	src/lib/pgp/work.h

@@ -13,7 +13,7 @@
 
 #include "lib/base/files.h"
 #include "lib/base/mem.h"
-#include "lib/pgp/pgp.h"
+#include "lib/pgp/work.h"
 
 extern char **environ;
 
@@ -93,7 +93,7 @@ static enum outcome look_for_secrets(const void *ctx, const char *home, char *li
 enum outcome pgp_look(const char *home, const char *fpr, struct err *e)
 {
 	void *ctx = mem_ctx(NULL);
-	char *ring = mem_printf(ctx, "%s/pubring.kbx", home), *listing = mem_array(ctx, char, LISTING_MAX + 1);
+	char *ring = ring_path(ctx, home), *listing = mem_array(ctx, char, LISTING_MAX + 1);
 	enum outcome res = REJECT;
 
 	assert(strlen(fpr) == FPR_LEN - 1);

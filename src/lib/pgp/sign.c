@@ -173,11 +173,11 @@ static ssize_t begun_read(void *arg, void *buf, size_t len)
 	return n > 0 || b->over ? n : b->rest->read(b->rest->arg, buf, len);
 }
 
-enum outcome work_seal(struct pgp *p, enum engine engine, const char *role, const char key[SEAL_KEY_TEXT], bool compress,
+static enum outcome seal_here(struct pgp *p, const char *role, const char key[SEAL_KEY_TEXT], bool compress,
     const struct pgp_source *source, const struct pgp_sink *sink, struct err *e)
 {
 	struct run r;
-	enum outcome res = run_start(&r, p, engine, role, e);
+	enum outcome res = run_start(&r, p, ENGINE_BULK, role, e);
 
 	if (res == OK)
 		res = run_open(&r, source, sink, UINT64_MAX, e);
@@ -204,7 +204,7 @@ enum outcome pgp_seal_work(struct pgp *p, const char *role, const char key[SEAL_
 	if (begun.broken) {
 		err_set(e, "seal: reading or writing failed");
 	} else if (!begun.over || !clerk_do(p, tmp, &order, &res, &out, NULL, e)) {
-		res = work_seal(p, ENGINE_BULK, role, key, compress, &(struct pgp_source){ begun_read, &begun }, sink, e);
+		res = seal_here(p, role, key, compress, &(struct pgp_source){ begun_read, &begun }, sink, e);
 	} else if (res == OK && sink->write(sink->arg, out.data, out.len) < 0) {
 		err_set(e, "seal: reading or writing failed");
 		res = RETRY;

@@ -15,13 +15,12 @@
  * Which wrapper: limits on the process and compression. ENGINE_DIRECT reads a line
  * "OUTPUT INPUT" where gpg's input should be, and gives gpg these files instead; first it writes its process ID and LF.
  */
-enum engine { ENGINE_SIGN, ENGINE_RECORD, ENGINE_BULK, ENGINE_SEAL, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
+enum engine { ENGINE_SIGN, ENGINE_RECORD, ENGINE_BULK, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
 
 enum { STOCK = 16 };	/* contexts kept per engine; never more than worker threads in practice */
 
 struct pgp {
 	char *home, *ring_home;		/* ring_home: where a copy of the key ring is changed */
-	char *seal_home;		/* where what is small is sealed; NULL: as all else */
 	pthread_mutex_t ring_lock;	/* one change at a time */
 	char own_fpr[FPR_LEN];		/* "" before there is one */
 	pthread_mutex_t lock;		/* for the stock alone */
@@ -100,25 +99,17 @@ int home_run(const char *home, const char *program, const char *arg, const char 
 
 
 /*
- * The home for sealing (sealer.c): make it, which may take three gpg processes, or find one that was made. It works
- * with p's own key and without p's key ring; p->seal_home is NULL when there cannot be one.
- */
-void sealer_make(struct pgp *);
-void sealer_find(struct pgp *);
-/* Into that home: the primary key and the first user ID, without any signature. */
-enum outcome key_import_bare(struct pgp *, struct bytes key, struct err *);
-/* pgp_seal_work() in this process. */
-enum outcome work_seal(struct pgp *, enum engine, const char *role, const char key[SEAL_KEY_TEXT], bool compress,
-    const struct pgp_source *, const struct pgp_sink *, struct err *);
-
-/*
  * A change of the key ring (ring.c): open, let gpg work with r->work, keep if
  * it went well, close in any case.
  */
 struct ring {
 	struct work work;
-	char *copy;
+	char *path, *copy;
 };
+/* Where the ring of a home is: what gpg will use. Below ctx. */
+char *ring_path(const void *ctx, const char *home);
+/* Let gpg note in the ring of this home which signatures on keys are good. Runs gpg. */
+enum outcome ring_remember(const char *home, struct err *);
 enum outcome ring_open(struct ring *, struct pgp *, struct err *);
 enum outcome ring_keep(struct ring *, struct err *);
 void ring_close(struct ring *);
