@@ -254,6 +254,51 @@ class NatSender(InGroup):
         self.nothing_left(*self.group)
 
 
+class OneReachable(InGroup):
+    """Master and another member behind NATs: carol alone can be reached."""
+    nat = ("alice", "bob")
+
+    def test_both_send_and_go(self):
+        self.dora.stop()
+        sent = [self.send(self.alice, "from the master"), self.send(self.bob, "from a member")]
+        for p in (self.alice, self.bob):
+            self.wait_held(p, [self.carol])
+            p.kill()
+        self.dora.start()
+        for uid in self.dora.wait_mail(2, seconds=90):
+            self.assertIn(self.dora.wait_body(uid, seconds=90), sent)
+        for p in (self.alice, self.bob):
+            p.start()
+            p.wait_empty(60)
+        self.nothing_left(*self.group)
+
+    def test_to_each_other(self):
+        """Neither can ask the other one: it goes by carol, each way, while both are there."""
+        for sender, to in ((self.alice, self.bob), (self.bob, self.alice)):
+            m = letter(sender, to, "to a fellow", noise(100_000))
+            sender.send(to, m)
+            self.assertEqual(to.wait_body(to.wait_mail(1, seconds=60)[0], seconds=90), m)
+            sender.wait_empty(60)
+        self.nothing_left(*self.group)
+
+    def test_cancel(self):
+        """What carol confirms is in time; dora, who has the header, loses it."""
+        first = self.send(self.alice, "read at once")
+        self.arrives(first)
+        self.alice.wait_empty(60)
+        self.send(self.alice, "taken back")
+        self.dora.wait_mail(2)
+        self.wait_held(self.alice, [self.carol])
+        self.dora.stop()
+        [said] = self.alice.ctl("cancel", self.alice.queue()[0]["id"])
+        self.assertEqual(said["state"], "in-time", said)
+        self.alice.kill()
+        self.dora.start()
+        until(lambda: len(self.dora.uids()) == 1, "the entry goes", 60)
+        for p in (self.bob, self.carol):
+            until(lambda p=p: not p.replica_files(), p.name + " forgets it")
+
+
 class NatReceiver(InGroup):
     nat = ("dora",)
 
