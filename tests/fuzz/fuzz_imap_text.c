@@ -26,8 +26,10 @@ static void one_text(const void *ctx, const char *text)
 	const char *fold = imap_text_fold(ctx, text), *base = imap_subject_base(ctx, text, &is_reply);
 
 	assert(strcmp(imap_text_fold(ctx, fold), fold) == 0);
-	assert(strcmp(imap_subject_base(ctx, base, &is_reply), base) == 0);
-	imap_sort_fold(ctx, text);
+	imap_subject_base(ctx, base, &is_reply);
+	const char *sorted = imap_sort_fold(ctx, text);
+
+	assert(strlen(sorted) <= strlen(text) * 64);
 }
 
 /* Every field is a message that answers what its value names. */

@@ -69,16 +69,17 @@ END_TEST
 static const struct {
 	const char *in, *mailbox;
 	size_t n;
+	const char *first;
 } mailboxes[] = {
-	{ "ann@home", "ann@home", 1 },
-	{ "Ann <ann@home>", "ann@home", 1 },
-	{ "\"a, b\" <ann@home> (x)", "ann@home", 1 },
-	{ "ann@home, bob@home", "ann@home", 2 },
-	{ "Friends: ann@home, bob@home;", "ann@home", 2 },
-	{ "Friends:;", NULL, 0 },
-	{ "", NULL, 0 },
-	{ "ann", NULL, 1 },
-	{ "<>", NULL, 1 },
+	{ "ann@home", "ann@home", 1, "ann" },
+	{ "Ann <ann@home>", "ann@home", 1, "ann" },
+	{ "\"a, b\" <ann@home> (x)", "ann@home", 1, "ann" },
+	{ "ann@home, bob@home", "ann@home", 2, "ann" },
+	{ "Friends: ann@home, bob@home;", "ann@home", 2, "Friends" },
+	{ "Friends:;", NULL, 0, "Friends" },
+	{ "", NULL, 0, NULL },
+	{ "ann", NULL, 1, "ann" },
+	{ "<>", NULL, 1, "MISSING_MAILBOX" },
 };
 
 START_TEST(mailbox_table)
@@ -88,6 +89,9 @@ START_TEST(mailbox_table)
 
 	ck_assert_uint_eq(n, mailboxes[_i].n);
 	ck_assert_pstr_eq(got, mailboxes[_i].mailbox);
+	talloc_free(got);
+	got = header_first(NULL, mailboxes[_i].in);
+	ck_assert_pstr_eq(got, mailboxes[_i].first);
 	talloc_free(got);
 }
 END_TEST

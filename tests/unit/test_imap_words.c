@@ -448,6 +448,7 @@ static const struct {
 	{ "nested brackets", "[a[b]] hello", "[A[B]] HELLO", false },
 	{ "only blobs", "[a][b][c]", "[C]", false },
 	{ "empty fwd", "[fwd:]", "", true },
+	{ "letters with marks", "Re: \xc3\xbc \xc4\xb0", "U\xcc\x88 I\xcc\x87", true },
 };
 
 START_TEST(subject_table)
@@ -624,6 +625,8 @@ static const struct {
 	{ "sent since", "SENTSINCE 8-Feb-1994", '?', 'n', 'n' },
 	{ "from", "FROM \"ANN@example\"", '?', 'y', 'y' },
 	{ "subject decoded", "SUBJECT \"gr\xc3\x9c\xc3\x9f\x45\"", '?', 'y', 'y' },
+	{ "not in what encodes it", "SUBJECT utf", '?', 'n', 'n' },
+	{ "as it was written", "SUBJECT \"=?UTF-8?q?gr=c3\"", '?', 'y', 'y' },
 	{ "header is there", "HEADER X-Foo \"\"", '?', 'y', 'y' },
 	{ "header is not there", "HEADER X-Bar \"\"", '?', 'n', 'n' },
 	{ "folded field", "HEADER x-foo \"one two\"", '?', 'y', 'y' },

@@ -55,9 +55,33 @@ START_TEST(text_nfc_table)
 }
 END_TEST
 
+/* Title case, then what it is composed of. */
+static const struct { const char *name, *text, *want; } casemap_cases[] = {
+	{ "empty", "", "" },
+	{ "ASCII", "aBc [1]", "ABC [1]" },
+	{ "Latin", "\xc3\xbc\xc3\x9f", "U\xcc\x88\xc3\x9f" },
+	{ "both cases are one", "\xc3\x9c", "U\xcc\x88" },
+	{ "composed or not is one", "u\xcc\x88", "U\xcc\x88" },
+	{ "a dot above", "\xc4\xb0", "I\xcc\x87" },
+	{ "Greek", "\xce\xac", "\xce\x91\xcc\x81" },
+	{ "full width is a letter like others", "\xef\xbd\x81", "A" },
+	{ "Han", "\xe6\xbc\xa2", "\xe6\xbc\xa2" },
+	{ "no UTF-8", "a\xbc", "A\xbc" },
+};
+
+START_TEST(text_casemap_table)
+{
+	char *out = text_casemap(NULL, casemap_cases[_i].text);
+
+	ck_assert_msg(strcmp(out, casemap_cases[_i].want) == 0, "case '%s': '%s'", casemap_cases[_i].name, out);
+	talloc_free(out);
+}
+END_TEST
+
 UNIT_SUITE("text")
 {
 	UNIT_LOOP(text_char_table, char_cases);
 	UNIT_LOOP(text_nfc_table, nfc_cases);
+	UNIT_LOOP(text_casemap_table, casemap_cases);
 }
 UNIT_END

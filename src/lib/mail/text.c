@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <unicase.h>
 #include <uninorm.h>
 #include <unistr.h>
 #include <uniwidth.h>
@@ -27,6 +28,49 @@ char *text_nfc(const void *ctx, const char *text)
 	char *copy = mem_strndup(ctx, out ? (const char *)out : "", n);
 
 	free(out);
+	return copy;
+}
+
+static char *ascii_upper(const void *ctx, const char *text)
+{
+	char *out = mem_strdup(ctx, text);
+
+	for (char *p = out; *p; p++)
+		if (*p >= 'a' && *p <= 'z')
+			*p = (char)(*p - 'a' + 'A');
+	return out;
+}
+
+static bool is_ascii(const char *text)
+{
+	while (*text && !((unsigned char)*text & 0x80))
+		text++;
+	return !*text;
+}
+
+char *text_casemap(const void *ctx, const char *text)
+{
+	size_t len = strlen(text), n = 0, done = 0;
+	const uint8_t *in = (const uint8_t *)text;
+
+	if (is_ascii(text) || u8_check(in, len))
+		return ascii_upper(ctx, text);
+	/* A letter and its title case have at most this. */
+	uint8_t *title = mem_array(NULL, uint8_t, len * 4);
+
+	for (size_t i = 0; i < len;) {
+		ucs4_t c;
+
+		i += (size_t)u8_mbtouc(&c, in + i, len - i);
+		int octets = u8_uctomb(title + done, uc_totitle(c), (ptrdiff_t)(len * 4 - done));
+
+		done += octets > 0 ? (size_t)octets : 0;
+	}
+	uint8_t *out = u8_normalize(UNINORM_NFKD, title, done, NULL, &n);
+	char *copy = out ? mem_strndup(ctx, (const char *)out, n) : ascii_upper(ctx, text);
+
+	free(out);
+	talloc_free(title);
 	return copy;
 }
 

@@ -148,6 +148,17 @@ char *header_mailbox(const void *ctx, const char *value, size_t *n_out)
 	return out;
 }
 
+char *header_first(const void *ctx, const char *value)
+{
+	void *tmp = mem_ctx(ctx);
+	size_t n = 0;
+	const struct mime_address *list = strlen(value) <= LIMIT_MIME_FIELD ? mime_addresses(tmp, value, &n) : NULL;
+	char *out = n > 0 && list[0].mailbox && list[0].mailbox[0] ? mem_strdup(ctx, list[0].mailbox) : NULL;
+
+	talloc_free(tmp);
+	return out;
+}
+
 /* A letter in both cases differs in one bit: most names are not even looked at. */
 static bool is_one_of(struct bytes name, const char *const *names, size_t n)
 {

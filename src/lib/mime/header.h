@@ -22,6 +22,8 @@ char *header_decode(const void *ctx, const char *value);
  * when there is none; *n_out says how many there are.
  */
 char *header_mailbox(const void *ctx, const char *value, size_t *n_out);
+/* What ENVELOPE has as mailbox of its first address, a local part or the name of a group; below ctx, NULL for none. */
+char *header_first(const void *ctx, const char *value);
 /* Is the field name (octets) this name? ASCII case is ignored. */
 bool header_is(struct bytes name, const char *);
 /* Date field to Unix seconds (RFC 5322 and its obsolete forms); -1 when it is none. */

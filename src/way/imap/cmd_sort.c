@@ -49,16 +49,11 @@ struct sort {
 
 /* ---- rows ---- */
 
-/* Local part of the first address. */
+/* Local part of the first address, or name of the first group. */
 static const char *mailbox_of(struct sort *x, struct bytes header, const char *field)
 {
-	size_t n;
 	char *value = header_get(NULL, header, field);
-	char *address = value ? header_mailbox(NULL, value, &n) : NULL;
-	char *at = address ? strrchr(address, '@') : NULL;
-
-	if (at)
-		*at = '\0';
+	char *address = value ? header_first(NULL, value) : NULL;
 	const char *folded = imap_sort_fold(x, address ? address : "");
 
 	talloc_free(value);

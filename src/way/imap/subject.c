@@ -8,8 +8,8 @@
 #include <strings.h>
 
 #include "lib/base/mem.h"
+#include "lib/mail/text.h"
 #include "way/imap/subject.h"
-#include "way/imap/text.h"
 
 enum { BASE_MAX = 1000 };
 
@@ -121,10 +121,5 @@ char *imap_subject_base(const void *ctx, const char *subject, bool *is_reply_out
 
 char *imap_sort_fold(const void *ctx, const char *text)
 {
-	char *folded = imap_text_fold(ctx, text);
-
-	for (char *p = folded; *p; p++)
-		if (*p >= 'a' && *p <= 'z')
-			*p = (char)(*p - 'a' + 'A');
-	return folded;
+	return text_casemap(ctx, text);
 }

@@ -5,7 +5,7 @@
 
 /* Of a decoded subject; below ctx, with upper and lower case folded to one. is_reply_out: it was a reply or forward. */
 char *imap_subject_base(const void *ctx, const char *subject, bool *is_reply_out);
-/* Text as it is compared in SORT: case folded, ASCII letters in capitals (RFC 5051). Below ctx. */
+/* Text as SORT compares it (text_casemap()). Below ctx. */
 char *imap_sort_fold(const void *ctx, const char *text);
 
 #endif

@@ -100,8 +100,8 @@ static bool decoded_has(const void *ctx, struct bytes value, const char *text)
 
 	fold(plain, n);
 	fold(decoded, strlen(decoded));
-	/* As written, too: not every client decodes before it searches. */
-	return strstr(decoded, text) || strstr(plain, text);
+	/* As written, too, for who searches for that; else what encodes letters would be found as letters. */
+	return strstr(decoded, text) || (strstr(text, "=?") && strstr(plain, text));
 }
 
 static bool value_has(struct bytes value, const char *text)
