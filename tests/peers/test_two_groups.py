@@ -16,13 +16,14 @@ class Two(Scene):
     """alice and bob are the group home, dan, erin and bob the group friends. frank is in none."""
     names = ("frank", "alice", "bob", "dan@friends", "erin@friends")
     running = False
+    sync = {"home": "2s", "friends": "2s"}
 
     def setUp(self):
         super().setUp()
         self.groups = {"home": [self.alice, self.bob], "friends": [self.dan, self.bob, self.erin]}
         for name, members in self.groups.items():
             for p in members:
-                p.set_group(name, members[0], members, "2s")
+                p.set_group(name, members[0], members, self.sync[name])
         self.net.start()
         for p in (self.alice, self.bob, self.dan, self.erin):
             fellows = {q.address for g in self.groups.values() if p in g for q in g if q is not p}
@@ -93,6 +94,15 @@ class Keep(Two):
         until(lambda: self.held_for(self.bob) == {"alice@home": 1}, "bob gives dan's away")
         self.held(self.dan, self.erin)
         self.held(self.alice, self.bob)
+
+
+class Sync(Two):
+    sync = {"home": "300s", "friends": "2s"}
+
+    def test_of_the_most_impatient(self):
+        """bob looks as often as his second group wants it."""
+        self.dan.kill()
+        until(lambda: self.dan.address not in self.up(self.bob), "bob finds dan away", 30)
 
 
 class Ask(Two):

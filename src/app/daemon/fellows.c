@@ -195,12 +195,23 @@ static void set_pubkey(struct offers *offers, const char *address, struct bytes 
 	offers_page_set(offers, PAGE_PUBKEY, address, armored);
 }
 
+/* One clock is for all groups: that of the most impatient one. */
+static int64_t least_sync(const struct settings *s)
+{
+	int64_t ms = s->n_groups > 0 ? s->groups[0].sync_ms : 60000;
+
+	for (size_t i = 1; i < s->n_groups; i++)
+		if (s->groups[i].sync_ms < ms)
+			ms = s->groups[i].sync_ms;
+	return ms;
+}
+
 void fellows_start(struct daemon *d)
 {
 	const struct settings *s = d->settings;
 	struct replicas_parts parts = { d->loop, d->pool, d->store, d->pgp, d->dht, d->http };
 	struct replicas_settings settings = {
-		.address = s->address, .n_urls = s->outbox.url.n, .sync_ms = s->n_groups > 0 ? s->groups[0].sync_ms : 60000,
+		.address = s->address, .n_urls = s->outbox.url.n, .sync_ms = least_sync(s),
 		.quota = s->outbox.replica_quota, .rate = s->outbox.replica_rate,
 	};
 	struct replicas_table table = {
