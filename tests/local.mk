@@ -17,9 +17,6 @@ tests_peers_dht_values_SOURCES = tests/peers/dht-values.c
 tests_peers_dht_values_LDADD = $(LIB_DHT)
 
 EXTRA_DIST += tests/bench/README tests/bench/run tests/bench/groups
-noinst_PROGRAMS += tests/bench/pull
-tests_bench_pull_SOURCES = tests/bench/pull.c
-tests_bench_pull_LDADD = src/way/libway.a $(LIB_HTTP) $(LIB_PGP) $(LIB_MIME) $(LIB_MAIL)
 
 EXTRA_DIST += tests/scenes/README tests/scenes/smtp-auth.scene tests/scenes/smtp-bdat.scene tests/scenes/smtp-dsn.scene \
 	tests/scenes/smtp-lines.scene tests/scenes/smtp-smuggling.scene
