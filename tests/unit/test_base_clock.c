@@ -1,4 +1,5 @@
 /* Times as text and back, and the wall clock that can be moved. */
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -90,7 +91,29 @@ START_TEST(clock_starts_with_the_environment)
 }
 END_TEST
 
+static const struct { const char *name; int64_t asleep_ms, awake_ms; bool gone; } gaps[] = {
+	{ "now",              0,        0,     false },
+	{ "a slow disk",      0,        20000, false },
+	{ "stopped",          0,        31000, true },
+	{ "a nap",            2000,     0,     false },
+	{ "asleep",           6000,     0,     true },
+	{ "asleep overnight", 30000000, 1000,  true },
+};
+
+START_TEST(clock_gone_table)
+{
+	struct clock_mark m = { 0, 0 };
+
+	ck_assert_int_eq(clock_gone_ms(&m), 0);
+	clock_mark(&m);
+	m.mono_ms -= gaps[_i].awake_ms;
+	m.boot_ms -= gaps[_i].awake_ms + gaps[_i].asleep_ms;
+	ck_assert_msg((clock_gone_ms(&m) >= gaps[_i].asleep_ms && clock_gone_ms(&m) > 0) == gaps[_i].gone, "%s", gaps[_i].name);
+}
+END_TEST
+
 UNIT_SUITE("base_clock")
+	UNIT_LOOP(clock_gone_table, gaps);
 	UNIT_LOOP(clock_parse_table, parse_cases);
 	UNIT_LOOP(clock_print_table, print_cases);
 	UNIT(clock_moves);

@@ -11,6 +11,8 @@
 
 #include "lib/base/clock.h"
 
+enum { ASLEEP_MS = 5000, STOPPED_MS = 30000 };
+
 static _Atomic int64_t offset_s;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -46,13 +48,29 @@ int64_t clock_mono_ms(void)
 	return read_ms(CLOCK_MONOTONIC);
 }
 
-int64_t clock_boot_ms(void)
+/* As clock_mono_ms(), but the time in which the machine slept counts. */
+static int64_t boot_ms(void)
 {
 #ifdef CLOCK_BOOTTIME
 	return read_ms(CLOCK_BOOTTIME);
 #else
 	return read_ms(CLOCK_MONOTONIC);
 #endif
+}
+
+int64_t clock_gone_ms(const struct clock_mark *m)
+{
+	int64_t all_ms = boot_ms() - m->boot_ms, awake_ms = clock_mono_ms() - m->mono_ms;
+
+	if (m->mono_ms == 0 || (all_ms - awake_ms < ASLEEP_MS && awake_ms < STOPPED_MS))
+		return 0;
+	return all_ms;
+}
+
+void clock_mark(struct clock_mark *m)
+{
+	m->mono_ms = clock_mono_ms();
+	m->boot_ms = boot_ms();
 }
 
 void clock_advance(int64_t seconds)

@@ -10,7 +10,15 @@
 int64_t clock_now_ms(void);	/* wall clock, Unix time in milliseconds, with the offset */
 int64_t clock_now_s(void);
 int64_t clock_mono_ms(void);	/* monotonic, never moved by tests: for measuring and timers */
-int64_t clock_boot_ms(void);	/* as clock_mono_ms(), but the time in which the machine slept counts */
+
+/*
+ * Was this process gone for a while since the mark: its machine asleep, or itself stopped? A loop that is kept by a slow
+ * disk is not gone, for half a minute; then nobody can tell the difference. How long, or 0; 0 when the mark was never set.
+ */
+struct clock_mark { int64_t mono_ms, boot_ms; };
+int64_t clock_gone_ms(const struct clock_mark *);
+void clock_mark(struct clock_mark *);
+
 void clock_advance(int64_t seconds);
 
 enum { CLOCK_TEXT = 21 };	/* "YYYY-MM-DDThh:mm:ssZ" and NUL */

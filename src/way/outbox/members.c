@@ -20,7 +20,7 @@
 #include "lib/mail/value.h"
 #include "way/outbox/members.h"
 
-enum { HELD_MAX = 32 * 1024 * 1024, ABSENT_MS = 10000 };
+enum { HELD_MAX = 32 * 1024 * 1024 };
 
 struct fellow {
 	char *address;
@@ -68,7 +68,7 @@ struct members {
 	struct owner *owners;
 	struct notices_object *notices;
 	struct held *held;
-	int64_t awake_ms;		/* clock_boot_ms() */
+	struct clock_mark awake;
 	uint64_t quota, used, uploading;	/* octets of bodies and heads: that may be here, are, and are being brought */
 };
 
@@ -349,7 +349,7 @@ void members_serve(struct members *m, const char *owner, bool serve)
 void members_awake(struct members *m)
 {
 	pthread_mutex_lock(&m->lock);
-	m->awake_ms = clock_boot_ms();
+	clock_mark(&m->awake);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -525,7 +525,7 @@ static enum members_answer answer(struct members *m, const void *ctx, const stru
 	}
 	if (rcpt->state != REPLICA_PENDING || clock_now_s() >= rcpt->expires_s || file == MEMBERS_NOTICES)
 		return MEMBERS_NONE;
-	if (!h->owner->serve || clock_boot_ms() - m->awake_ms > ABSENT_MS)
+	if (!h->owner->serve || clock_gone_ms(&m->awake) > 0)
 		return MEMBERS_LATER;
 	return open_replica(m, ctx, h, file, out);
 }

@@ -301,11 +301,11 @@ void replicas_on_members(struct replicas *r)
 /* A laptop was asleep, or this process was stopped: all is as after a start. */
 static void look_absent(struct replicas *r)
 {
-	int64_t now = clock_boot_ms(), gone_ms = r->ticked_ms != 0 ? now - r->ticked_ms : 0;
+	int64_t gone_ms = clock_gone_ms(&r->ticked);
 	struct member *m, *next;
 
-	r->ticked_ms = now;
-	if (gone_ms > MEMBERS_ABSENT_MS) {
+	clock_mark(&r->ticked);
+	if (gone_ms > 0) {
 		log_info("replicas=absent s=%lld", (long long)gone_ms / 1000);
 		HASH_ITER(hh, r->members, m, next) {
 			if (m->heard_ms != 0 && !m->away)
@@ -324,7 +324,7 @@ static void on_tick(void *arg)
 	struct member *m, *next;
 
 	if (r->members == NULL) {
-		r->ticked_ms = 0;
+		r->ticked = (struct clock_mark){ .mono_ms = 0 };
 		return;
 	}
 	timer_set(r->tick, TICK_MS);

@@ -19,6 +19,7 @@
  */
 #include <uthash.h>
 
+#include "lib/base/clock.h"
 #include "lib/mail/msglist.h"
 #include "lib/mail/notices.h"
 #include "way/replica/held.h"
@@ -31,7 +32,6 @@ enum {
 	DISTRUST_MS = 3600 * 1000,
 	BRING_MAX = 64,			/* messages brought between two questions what is lacking */
 	LIST_FRESH_S = 24 * 3600,
-	MEMBERS_ABSENT_MS = 10000,	/* as in way/outbox/members.c: a push to us has failed by then */
 };
 
 struct bring;
@@ -96,7 +96,7 @@ struct replicas {
 	struct confirm *confirms;	/* who waits for members to know of a withdrawal */
 	struct timer *undone;		/* a commit failed: rows are read anew */
 	struct timer *tick;		/* who is away */
-	int64_t ticked_ms;		/* clock_boot_ms(); 0 not yet */
+	struct clock_mark ticked;
 	struct timer *pace;		/* bring.c: the rate allows the next one; NULL: was not needed so far */
 	struct timer *age;		/* what has expired */
 	uint64_t coming;		/* octets for which room is kept: on their way to replicas/ */
