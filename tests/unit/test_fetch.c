@@ -287,7 +287,7 @@ START_TEST(many)
 	ck_assert_int_eq(got_res, OK);
 	/* The first ones; then who changes it is known. */
 	ck_assert_int_gt(n_not_whole, 0);
-	ck_assert_int_le(n_opened, 4 * N_STALLED);
+	ck_assert_int_le(n_opened, 6 * N_STALLED);	/* on a slow machine he is asked beside others, too */
 }
 END_TEST
 

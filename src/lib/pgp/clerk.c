@@ -582,7 +582,7 @@ bool clerk_do(struct pgp *p, const void *ctx, const struct clerk_order *o, enum 
 {
 	struct answer answer = { .res = RETRY };
 	enum talked talked = SILENT;
-	struct clerk *c;
+	struct clerk *c = NULL;
 
 	if (!p->clerks || o->in.len > CLERK_MAX)
 		return false;
