@@ -2,7 +2,7 @@
 #define TESTS_TURNS_H
 /*
  * A loop for a test: it turns until what is waited for has happened, and the
- * test fails when that takes ten seconds. One loop at a time.
+ * test fails when that takes ten seconds (times SLOW). One loop at a time.
  */
 #include "unit/unit.h"
 
@@ -24,6 +24,14 @@ static void turns_late(void *arg)
 {
 	(void)arg;
 	ck_abort_msg("what the test waits for did not happen");
+}
+
+/* SLOW as for the tests of whole daemons: sanitizers take their time. */
+static int64_t turns_patience_ms(void)
+{
+	const char *slow = getenv("SLOW");
+
+	return 10000 * (slow != NULL && atoi(slow) > 1 ? atoi(slow) : 1);
 }
 
 static void turns_begin(void)
@@ -49,7 +57,7 @@ static void turns_until(const int *count, int want)
 		return;
 	turns_count = count;
 	turns_want = want;
-	timer_set(turns_guard, 10000);
+	timer_set(turns_guard, turns_patience_ms());
 	loop_run(loop);
 	timer_clear(turns_guard);
 	turns_count = NULL;
