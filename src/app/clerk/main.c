@@ -9,8 +9,7 @@
 
 int main(int argc, char **argv)
 {
-	(void)argv;
-	if (argc == 1 && clerk_serve())
+	if (argc == 2 && clerk_serve(argv[1]))
 		return EXIT_SUCCESS;
 	fputs("p2pmta-clerk: started by p2pmta, not by people\n", stderr);
 	return EXIT_FAILURE;

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -37,7 +38,7 @@
 
 extern char **environ;
 
-enum { SOCKET_FD = 3, CPU_S = 20, ROLE_MAX = 16, PATH_LEN = 4096 };
+enum { SOCKET_FD = 3, CPU_S = 20, ROLE_MAX = 16, PATH_LEN = 4096, VERSION_LEN = 64 };
 enum { CLERKS_MIN = 3, CLERKS_MAX = 8 };
 enum { OUT_MAX = CLERK_MAX + 128 * 1024 };
 #define MEMORY_MAX MIB(512)
@@ -95,6 +96,12 @@ struct answer {
 	struct err err;
 	size_t out_len;
 };
+
+/* The program on disk may be a newer one than the daemon that starts it. */
+static void version_print(char out[VERSION_LEN])
+{
+	snprintf(out, VERSION_LEN, "%s/%zu/%zu", PACKAGE_VERSION, sizeof(struct ask), sizeof(struct answer));
+}
 
 static int send_all(int fd, const void *data, size_t len)
 {
@@ -232,12 +239,16 @@ static void settle(void)
 	setenv("TZ", "UTC0", 1);
 }
 
-bool clerk_serve(void)
+bool clerk_serve(const char *version)
 {
+	char ours[VERSION_LEN];
 	char home[PATH_LEN];
 	struct stat st;
 	int more;
 
+	version_print(ours);
+	if (strcmp(version, ours) != 0)
+		return false;
 	if (fstat(SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return false;
 	fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC);
@@ -262,11 +273,12 @@ bool clerk_serve(void)
 /* Without a copy of our memory, and while threads run. An errno. */
 static int spawn(const char *program, int fd, pid_t *pid_out)
 {
-	char name[] = "p2pmta-clerk", *argv[] = { name, NULL };
+	char name[] = "p2pmta-clerk", version[VERSION_LEN], *argv[] = { name, version, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 
+	version_print(version);
 	sigemptyset(&none);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
@@ -292,7 +304,9 @@ static _Noreturn void become_clerk(int fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "p2pmta-clerk");
-	clerk_serve();
+	char version[VERSION_LEN];
+	version_print(version);
+	clerk_serve(version);
 	_exit(EXIT_SUCCESS);
 }
 

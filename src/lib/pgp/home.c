@@ -133,8 +133,14 @@ static enum outcome put_wrappers(struct pgp *p, struct err *e)
 static enum outcome make_ring(struct pgp *p, struct err *e)
 {
 	char *ring = ring_path(NULL, p->home);
-	enum outcome res = access(ring, F_OK) == 0 ? OK : files_put(ring, bytes_of(NULL, 0), e);
+	enum outcome res = OK;
 
+	if (access(ring, F_OK) < 0 && *p->own_fpr) {
+		err_set(e, "the key ring %s is gone: restore %s from a backup", ring, p->home);
+		res = REJECT;
+	} else if (access(ring, F_OK) < 0) {
+		res = files_put(ring, bytes_of(NULL, 0), e);
+	}
 	talloc_free(ring);
 	return res;
 }
@@ -162,7 +168,7 @@ enum outcome home_write(struct pgp *p, struct err *e)
 int home_run(const char *home, const char *program, const char *arg, const char *arg2)
 {
 	char *tmp = mem_ctx(NULL);
-	char *path = beside_gpg(tmp, program);
+	char *path = strchr(program, '/') ? mem_strdup(tmp, program) : beside_gpg(tmp, program);
 	char *argv[] = { path, mem_strdup(tmp, "--homedir"), mem_strdup(tmp, home),
 	    mem_strdup(tmp, arg), arg2 ? mem_strdup(tmp, arg2) : NULL, NULL };
 	posix_spawn_file_actions_t quiet;

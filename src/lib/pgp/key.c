@@ -4,7 +4,9 @@
  * else is walked before gpg imports it: `gpg --import` would just as well take
  * a second key, or a secret one.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
 #include "lib/pgp/work.h"
@@ -32,6 +34,21 @@ static void adopt(struct pgp *p, const char *fpr, char fpr_out[FPR_LEN])
 {
 	memcpy(p->own_fpr, fpr, FPR_LEN);
 	memcpy(fpr_out, fpr, FPR_LEN);
+}
+
+/* gpg syncs nothing; who is told of a key must not lose it. */
+static enum outcome keep_own(struct pgp *p, struct err *e)
+{
+	enum outcome res = ring_remember(p, p->home, e);
+	int fd = open(p->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (res == OK && (fd < 0 || syncfs(fd) < 0)) {
+		err_sys(e, "sync %s", p->home);
+		res = RETRY;
+	}
+	if (fd >= 0)
+		close(fd);
+	return res;
 }
 
 /* Primary ed25519 to sign and certify, subkey cv25519 to encrypt. */
@@ -71,7 +88,7 @@ enum outcome pgp_make_key_work(struct pgp *p, const char *address, char fpr_out[
 	if (res != OK)
 		return res;
 	adopt(p, fpr, fpr_out);
-	res = ring_remember(p->home, e);
+	res = keep_own(p, e);
 	return res == OK ? home_write(p, e) : res;
 }
 
@@ -149,7 +166,7 @@ enum outcome pgp_import_secret_work(struct pgp *p, struct bytes key, char fpr_ou
 		adopt(p, fpr, fpr_out);
 	work_end(&w);
 	if (res == OK)
-		res = ring_remember(p->home, e);
+		res = keep_own(p, e);
 	if (res == OK)
 		res = home_write(p, e);
 	return res == OK ? try_key(p, e) : res;
@@ -236,6 +253,7 @@ enum outcome pgp_export_work(struct pgp *p, const void *ctx, const char *fpr, bo
 	struct pgp_sink sink = octets_sink(buf);
 	struct flow flow = { 0 };
 	struct work w;
+	unsigned before = atomic_load(&p->ring_changes);
 	enum outcome res = work_start(&w, p, ENGINE_RECORD, e);
 
 	if (res == OK)
@@ -248,13 +266,13 @@ enum outcome pgp_export_work(struct pgp *p, const void *ctx, const char *fpr, bo
 	}
 	if (res == OK && !buf->len) {
 		err_set(e, "there is no key %s", fpr);
-		/* Ours is there. gpg says so, too, when a full disk has no room for its lock. */
+		/* Ours is there: something else is wrong. */
 		res = strcmp(fpr, p->own_fpr) == 0 ? RETRY : REJECT;
 	}
 	*out = buf_bytes(buf);
 	flow_close(&flow);
 	work_end(&w);
-	return res;
+	return ring_is_doubtful(p, before, res, NULL) ? ring_doubt(e) : res;
 }
 
 static bool is_kept(const struct pgp *p, const char *fpr, const char *const *keep, size_t n)

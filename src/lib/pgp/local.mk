@@ -16,6 +16,11 @@ src_lib_pgp_libpgp_a_SOURCES = \
 	src/lib/pgp/work.h
 EXTRA_DIST += src/lib/pgp/README
 
+check_PROGRAMS += tests/unit/test_pgp_ring
+tests_unit_test_pgp_ring_SOURCES = tests/unit/test_pgp_ring.c tests/unit/unit.h
+tests_unit_test_pgp_ring_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_pgp_ring_LDADD = $(LIB_PGP) $(CHECK_LIBS)
+
 check_PROGRAMS += tests/unit/test_pgp
 tests_unit_test_pgp_SOURCES = tests/unit/test_pgp.c tests/unit/unit.h
 tests_unit_test_pgp_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

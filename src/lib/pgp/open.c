@@ -147,7 +147,7 @@ static enum outcome open_octets(struct pgp *p, enum task task, const char *role,
 	return res;
 }
 
-static enum outcome open_below(struct pgp *p, const void *ctx, enum task task, const char *role, struct bytes in,
+static enum outcome open_once(struct pgp *p, const void *ctx, enum task task, const char *role, struct bytes in,
     size_t max, struct bytes *out, struct pgp_verdict *v, struct err *e)
 {
 	static const enum clerk_task tasks[] = {
@@ -168,6 +168,20 @@ static enum outcome open_below(struct pgp *p, const void *ctx, enum task task, c
 		talloc_free(buf);
 	}
 	return res;
+}
+
+static enum outcome open_below(struct pgp *p, const void *ctx, enum task task, const char *role, struct bytes in,
+    size_t max, struct bytes *out, struct pgp_verdict *v, struct err *e)
+{
+	for (int i = 0; i < RING_TRIES; i++) {
+		unsigned before = atomic_load(&p->ring_changes);
+		enum outcome res = open_once(p, ctx, task, role, in, max, out, v, e);
+
+		if (!ring_is_doubtful(p, before, res, v))
+			return res;
+	}
+	*out = bytes_of(NULL, 0);
+	return ring_doubt(e);
 }
 
 enum outcome pgp_open_work(struct pgp *p, const void *ctx, const char *role, struct bytes in, size_t max,
@@ -193,6 +207,7 @@ enum outcome pgp_unseal_work(struct pgp *p, const char *role, const char key[SEA
 {
 	struct flow in = { 0 }, out = { 0 };
 	struct work w;
+	unsigned before = atomic_load(&p->ring_changes);
 	enum outcome res = work_start(&w, p, ENGINE_BULK, e);
 
 	if (res == OK)
@@ -206,7 +221,7 @@ enum outcome pgp_unseal_work(struct pgp *p, const char *role, const char key[SEA
 	flow_close(&in);
 	flow_close(&out);
 	work_end(&w);
-	return res;
+	return ring_is_doubtful(p, before, res, v) ? ring_doubt(e) : res;
 }
 
 enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const char key[SEAL_KEY_TEXT], uint64_t max,
@@ -215,6 +230,7 @@ enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const char key[
 	struct flow in = { 0 }, out = { 0 };
 	gpgme_error_t failed;
 	struct work w;
+	unsigned before = atomic_load(&p->ring_changes);
 	enum outcome res = work_start(&w, p, ENGINE_DIRECT, e);
 
 	if (res == OK)
@@ -230,5 +246,5 @@ enum outcome pgp_unseal_fd_work(struct pgp *p, const char *role, const char key[
 		res = judge(&w, TASK_UNSEAL, role, v, e);
 	flow_close(&out);
 	work_end(&w);
-	return res;
+	return ring_is_doubtful(p, before, res, v) ? ring_doubt(e) : res;
 }

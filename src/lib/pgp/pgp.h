@@ -48,8 +48,8 @@ struct clerks;
 struct clerks *clerks_start(const char *program, struct err *);
 void clerks_free(struct clerks **);	/* before they are taken over */
 void pgp_take_clerks(struct pgp *, struct clerks *);
-/* p2pmta-clerk's main(): until the daemon has gone. False: no daemon has started us. */
-bool clerk_serve(void);
+/* p2pmta-clerk's main(): until the daemon has gone. False: no daemon has started us, or not one of our version, its argument. */
+bool clerk_serve(const char *version);
 
 /* Make our key pair (ed25519 + cv25519, no passphrase, no expiry) for address; or import an armored or binary secret key. */
 enum outcome pgp_make_key_work(struct pgp *, const char *address, char fpr_out[FPR_LEN], struct err *);

@@ -111,7 +111,7 @@ static char *recipients(const char *const *fprs, size_t n)
 	return text;
 }
 
-enum outcome pgp_sign_encrypt_work(struct pgp *p, const void *ctx, const char *role, const char *const *fprs, size_t n_fprs,
+static enum outcome encrypt_once(struct pgp *p, const void *ctx, const char *role, const char *const *fprs, size_t n_fprs,
     struct bytes in, struct bytes *out, struct err *e)
 {
 	const gpgme_encrypt_flags_t flags = GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_ENCRYPT_TO |
@@ -139,6 +139,20 @@ enum outcome pgp_sign_encrypt_work(struct pgp *p, const void *ctx, const char *r
 	run_end(&r);
 	talloc_free(list);
 	return res;
+}
+
+enum outcome pgp_sign_encrypt_work(struct pgp *p, const void *ctx, const char *role, const char *const *fprs, size_t n_fprs,
+    struct bytes in, struct bytes *out, struct err *e)
+{
+	for (int i = 0; i < RING_TRIES; i++) {
+		unsigned before = atomic_load(&p->ring_changes);
+		enum outcome res = encrypt_once(p, ctx, role, fprs, n_fprs, in, out, e);
+
+		if (!ring_is_doubtful(p, before, res, NULL))
+			return res;
+	}
+	*out = bytes_of(NULL, 0);
+	return ring_doubt(e);
 }
 
 /* A source that has been read so far: as much as a clerk takes, then the rest. */

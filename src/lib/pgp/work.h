@@ -7,6 +7,7 @@
  */
 #include <gpgme.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "lib/pgp/pgp.h"
@@ -17,11 +18,15 @@
  */
 enum engine { ENGINE_SIGN, ENGINE_RECORD, ENGINE_BULK, ENGINE_RING, ENGINE_DIRECT, N_ENGINES };
 
+/* How often what a change of the key ring may have spoilt is done again at once. */
+enum { RING_TRIES = 5 };
+
 enum { STOCK = 16 };	/* contexts kept per engine; never more than worker threads in practice */
 
 struct pgp {
 	char *home, *ring_home;		/* ring_home: where a copy of the key ring is changed */
 	pthread_mutex_t ring_lock;	/* one change at a time */
+	atomic_uint ring_changes;	/* twice per change: before and after */
 	char own_fpr[FPR_LEN];		/* "" before there is one */
 	pthread_mutex_t lock;		/* for the stock alone */
 	gpgme_ctx_t stock[N_ENGINES][STOCK];
@@ -94,7 +99,7 @@ enum outcome direct_decrypt(struct work *, int fd, struct flow *out, gpgme_error
 
 /* gpg.conf and the wrappers anew (the own key is named there). */
 enum outcome home_write(struct pgp *, struct err *);
-/* Runs NAME --homedir HOME ARG ARG; its exit status, or -1. */
+/* Runs PROGRAM, a path or a name beside gpg's, --homedir HOME ARG [ARG]; its exit status, or -1. */
 int home_run(const char *home, const char *program, const char *arg, const char *arg2);
 
 
@@ -109,7 +114,11 @@ struct ring {
 /* Where the ring of a home is: what gpg will use. Below ctx. */
 char *ring_path(const void *ctx, const char *home);
 /* Let gpg note in the ring of this home which signatures on keys are good. Runs gpg. */
-enum outcome ring_remember(const char *home, struct err *);
+enum outcome ring_remember(const struct pgp *, const char *home, struct err *);
+/* Was gpg's answer perhaps only what it saw of a ring that was changed since ring_changes was before? v may be NULL. */
+bool ring_is_doubtful(const struct pgp *, unsigned before, enum outcome, const struct pgp_verdict *v);
+/* RETRY, and why. */
+enum outcome ring_doubt(struct err *);
 enum outcome ring_open(struct ring *, struct pgp *, struct err *);
 enum outcome ring_keep(struct ring *, struct err *);
 void ring_close(struct ring *);
