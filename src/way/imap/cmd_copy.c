@@ -3,6 +3,11 @@
  * not; nothing is read or written but rows. MOVE adds first and expunges then,
  * so the last reference never goes in between; out of the Outbox a message
  * moves only when its letter could be withdrawn.
+ *
+ * COPY makes all copies or none (RFC 3501 section 6.4.7). Up to some thousand
+ * are one transaction though they take several turns, in which nothing is
+ * committed; when the client goes meanwhile they are taken back. More than that
+ * would keep others waiting for too long, and are committed with each turn.
  */
 #include <string.h>
 
@@ -12,7 +17,11 @@
 #include "way/imap/seqset.h"
 #include "way/imap/session.h"
 
+enum { WHOLE_MAX = 4096, SLICE_MS = 3, LOOKS = 16 /* messages between two looks at the clock */ };
+
 struct copy {
+	struct store *store;
+	bool whole, holds;		/* the store */
 	struct imap_walk walk;
 	uint64_t to;			/* mailbox id */
 	uint32_t uidvalidity;
@@ -21,6 +30,38 @@ struct copy {
 	size_t n, size;
 	struct err refused;
 };
+
+static size_t count(const struct imap_walk *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		n += w->spans[i].to - w->spans[i].from;
+	return n;
+}
+
+static void release(struct copy *x)
+{
+	if (x->holds)
+		store_release(x->store);
+	x->holds = x->whole = false;
+}
+
+/* The session ends in between. */
+static int take_back(struct copy *x)
+{
+	struct mailbox *to = x->whole ? store_mailbox_get(x->store, x->to) : NULL;
+
+	for (size_t i = 0; to && i < x->n; i++)
+		store_message_expunge(x->store, to, x->to_uids[i]);
+	release(x);
+	return 0;
+}
+
+static void stop(struct imap_cmd *c)
+{
+	take_back((struct copy *)c->state);
+}
 
 static void remember(struct copy *x, uint32_t from, uint32_t to)
 {
@@ -104,18 +145,24 @@ static void go_on(struct imap_session *s)
 {
 	struct copy *x = (struct copy *)s->cmd->state;
 	int64_t started = clock_mono_ms();
-	size_t i;
+	size_t i, n = 0;
 
 	while (imap_walk_next(&x->walk, &i)) {
 		if (!do_message(s, x, s->view->uids[i])) {
 			imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
 			return;
 		}
-		if (imap_is_slice_over(s, started)) {
-			imap_yield(s, go_on);
-			return;
-		}
+		if (++n % LOOKS != 0 || clock_mono_ms() - started < SLICE_MS)
+			continue;
+		if (x->whole && !x->holds)
+			store_hold(x->store);
+		x->holds = x->whole;
+		/* It sends nothing: whether the client reads is no matter. */
+		s->cmd->more = go_on;
+		timer_set(s->turn, 0);
+		return;
 	}
+	release(x);
 	imap_when_durable(s, copied);
 }
 
@@ -145,6 +192,10 @@ static void start(struct imap_session *s, struct imap_cmd *c, bool move)
 		imap_finish(s, "NO [CANNOT] The messages are in that mailbox");
 		return;
 	}
+	x->store = s->imap->store;
+	x->whole = !move && count(&x->walk) <= WHOLE_MAX;
+	talloc_set_destructor(x, take_back);
+	c->stop = stop;
 	x->to = to->id;
 	x->uidvalidity = to->uidvalidity;
 	go_on(s);

@@ -149,6 +149,8 @@ void imap_end(struct imap_session *s, const char *text)
 		imap_send(s, "* BYE %s", text);
 	imap_flush(s);
 	s->ending = true;
+	if (s->cmd && s->cmd->stop)
+		s->cmd->stop(s->cmd);
 	timer_clear(s->turn);
 	timer_clear(s->wait);
 	conn_finish(s->conn);

@@ -64,6 +64,8 @@ struct imap_cmd {
 	void (*more)(struct imap_session *);
 	/* The next line of the client belongs to this command (without its line end). */
 	void (*line)(struct imap_session *, const char *line, size_t len);
+	/* The session ends, and will be freed when its last words are sent: give back what others wait for. */
+	void (*stop)(struct imap_cmd *);
 	/* The mailbox changed: tell at once. IDLE. */
 	bool tells;
 };
