@@ -275,6 +275,11 @@ static void forget_others(struct replicas *r, const void *ctx, const struct repl
 			apply_forget(r, rows[i]->address);
 }
 
+static int by_address(const struct member *a, const struct member *b)
+{
+	return strcmp(a->address, b->address);
+}
+
 void replicas_on_members(struct replicas *r)
 {
 	void *ctx = talloc_new(NULL);
@@ -287,6 +292,7 @@ void replicas_on_members(struct replicas *r)
 			member_new(r, &all[i]);
 		member_set(member_find(r, all[i].address), &all[i]);
 	}
+	HASH_SORT(r->members, by_address);	/* people and scripts read lists of them */
 	ours_on_members(r->ours);
 	stand_changed(r->stand);
 	if (n > 0 && !timer_is_set(r->tick)) {

@@ -64,6 +64,7 @@ struct member {
 	/* What this round asks next: himself, for his token, himself with it, fellow members. */
 	enum { ASK_HIMSELF, ASK_GREETING, ASK_AGAIN, ASK_OTHERS } asking;
 	bool opening;			/* a list of his is on a worker */
+	unsigned absences;		/* of ours, so far */
 	bool confirmed;			/* since our last absence: he, or another member, has said what is newest */
 	bool round_done;		/* everybody was asked once since then */
 	bool shut_out;			/* he does not know us: we may have been removed */

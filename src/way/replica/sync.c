@@ -10,7 +10,9 @@
  * replicas are not served until the owner or another member has been heard;
  * when everybody was asked and nobody answered, a list made less than a day
  * ago will do (p2pmta-protocol(7), section 8). Who is not let in any more has
- * been answered: he may have been removed, and serves nothing.
+ * been answered: he may have been removed, and serves nothing. What was brought
+ * to us may have waited in a socket during the absence, so it is taken, but not
+ * as a word of now: we ask.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -30,6 +32,7 @@ struct opening {
 	char address[LIMIT_ADDRESS + 1], fpr[FPR_LEN];
 	char *etag;
 	bool greeting, copy;		/* copy: from another member whom we asked */
+	unsigned absences;		/* of the member's, when it came */
 	struct bytes octets;
 	struct msglist *list;
 	enum outcome res;
@@ -130,6 +133,15 @@ static void set_etag(struct member *m, const char *etag)
 	m->row.etag = etag != NULL && etag[0] != '\0' ? talloc_strdup(m, etag) : "";
 }
 
+/* The owner's list came in; is it his word of now? */
+static void heard_himself(struct member *m, const struct opening *o)
+{
+	if (o->absences == m->absences && (o->done == NULL || m->confirmed))
+		confirm(m);
+	else
+		sync_now(m);
+}
+
 static void take_list(struct member *m, const struct opening *o)
 {
 	const struct msglist *l = o->list;
@@ -145,7 +157,7 @@ static void take_list(struct member *m, const struct opening *o)
 	member_save(m);
 	r->table.list_set(r->table.members, m->address, o->octets, l->serial);
 	if (!o->copy)
-		confirm(m);
+		heard_himself(m, o);
 	stand_changed(r->stand);
 	pulls_round(r->pulls, m);
 }
@@ -183,15 +195,17 @@ static void open_done(void *arg)
 		goto out;
 	}
 	m->shut_out |= o->greeting && o->res == REJECT;
-	m->said |= o->copy && o->res == OK && o->list->serial >= m->row.serial;
+	m->said |= o->copy && o->absences == m->absences && o->res == OK && o->list->serial >= m->row.serial;
 	if (newer)
 		take_list(m, o);
 	else if (o->res == OK && !o->copy && o->list->serial == m->row.serial)
-		confirm(m);
+		heard_himself(m, o);
 	if (put && o->res == OK)
 		answer_when_durable(o->r, o->done, o->arg);
 	else if (put)
 		o->done(o->arg, o->res == RETRY ? 507 : 409);
+	else if (o->absences != m->absences)
+		sync_now(m);
 	else if (o->res == OK && !o->copy)
 		round_over(m);
 	else
@@ -210,6 +224,7 @@ static struct opening *opening_new(struct member *m, struct bytes octets, const 
 	struct opening *o = talloc_zero(NULL, struct opening);
 
 	o->r = m->r;
+	o->absences = m->absences;
 	memcpy(o->address, m->address, sizeof(o->address));
 	memcpy(o->fpr, m->fpr, sizeof(o->fpr));
 	o->etag = talloc_strdup(o, etag != NULL ? etag : "");
@@ -237,7 +252,10 @@ static bool is_ours_already(struct member *m, struct bytes octets)
 void sync_take(struct member *m, struct bytes octets, void (*done)(void *arg, unsigned status), void *arg)
 {
 	if (is_ours_already(m, octets)) {
-		confirm(m);
+		if (m->confirmed)
+			confirm(m);
+		else
+			sync_now(m);
 		answer_when_durable(m->r, done, arg);
 		return;
 	}
@@ -384,6 +402,7 @@ void sync_now(struct member *m)
 void sync_absent(struct member *m)
 {
 	http_transfer_free(&m->list_call);
+	m->absences++;
 	m->confirmed = m->round_done = m->said = false;
 	sync_judge(m);
 	sync_now(m);
