@@ -27,9 +27,9 @@
 enum { INLINE_MAX = 1280, INLINE_AND_KEY_MAX = 1900 };
 /*
  * SUBMITS submissions within STREAM_MS are a stream until all are answered and no other came within QUIET_MS:
- * a slow disk is not its end. No letter waits for that longer than STREAM_WAIT_MS.
+ * a slow disk is not its end.
  */
-enum { SUBMITS = 16, STREAM_MS = 400, QUIET_MS = 25, STREAM_WAIT_MS = 2000 };
+enum { SUBMITS = 16, STREAM_MS = 400, QUIET_MS = 25 };
 enum { RUNNING_MAX = 8, RUNNING_BESIDE_STREAM = 1 };
 
 struct sealing;
@@ -210,12 +210,9 @@ static bool is_stream(const struct sealings *all)
 	return last - first < STREAM_MS && (all->n_unanswered > 0 || now - all->answered_ms < QUIET_MS);
 }
 
-/* How many may be on workers now that this one is the next. */
-static size_t running_max(const struct sealings *all, const struct letter *l)
+static size_t running_max(const struct sealings *all)
 {
-	if (!is_stream(all))
-		return RUNNING_MAX;
-	return clock_now_ms() - l->submitted_ms < STREAM_WAIT_MS ? 0 : RUNNING_BESIDE_STREAM;
+	return is_stream(all) ? RUNNING_BESIDE_STREAM : RUNNING_MAX;
 }
 
 static void on_timer(void *arg)
@@ -241,7 +238,7 @@ static void run_next(struct courier *c)
 	while (c->agenda != NULL && all->n_running < RUNNING_MAX && (s = TAILQ_FIRST(&all->waiting)) != NULL) {
 		struct letter *l = store_letter_find(c->parts.store, s, s->letter);
 
-		if (l != NULL && !l->done && all->n_running >= running_max(all, l)) {
+		if (l != NULL && !l->done && all->n_running >= running_max(all)) {
 			talloc_free(l);
 			wait_for_end(c);
 			return;

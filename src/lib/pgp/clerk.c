@@ -59,7 +59,9 @@ enum { PAUSE_MS = 1000, DOUBLINGS = 6 };
 #define SANITIZED
 #endif
 
-/* Sealing has its own: a notice never waits behind it. */
+/* Sealing has its own: a notice never waits behind it, and who waits for an answer of ours does not, either. */
+enum { BULK_NICE = 10 };
+
 struct clerk {
 	bool bulk;
 	pid_t pid;			/* 0: waited for */
@@ -345,6 +347,8 @@ static int start_one(struct clerks *cs, struct clerk *c)
 	close(fds[1]);
 	c->fd = fds[0];
 	if (code == 0) {
+		if (c->bulk)
+			setpriority(PRIO_PROCESS, (id_t)c->pid, BULK_NICE);
 		set_patience(c, cs->patience_ms);
 		return 0;
 	}
