@@ -5,9 +5,8 @@
  * other jobs are not kept behind hundreds of them.
  *
  * While a stream of submissions comes in, processors and disk belong to those
- * who wait for their 250: sealing begins behind it. When the stream does not end,
- * one letter at a time is sealed beside it: that is not enough to slow it down
- * to what would not be a stream any more.
+ * who wait for their 250: one letter at a time is sealed beside it, by a process
+ * that steps back (lib/pgp/clerk.c), all others behind it.
  */
 #include <string.h>
 #include <sys/queue.h>
