@@ -217,7 +217,8 @@ void fellows_start(struct daemon *d)
 	struct replicas_table table = {
 		.members = d->members, .offers = d->offers, .set = members_set, .greeting_set = members_greeting_set,
 		.list_set = members_list_set, .notices_set = members_notices_set, .replica_set = members_replica_set,
-		.replica_drop = members_replica_drop, .coming = members_coming_set, .serve = members_serve, .awake = members_awake, .quota = members_quota, .owner_drop = members_owner_drop,
+		.replica_drop = members_replica_drop, .coming = members_coming_set, .serve = members_serve,
+		.awake = members_awake, .quota = members_quota, .owner_drop = members_owner_drop,
 		.heard = offers_heard_add, .pubkey_set = set_pubkey,
 	};
 	struct replicas_hooks hooks = {

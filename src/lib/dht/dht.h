@@ -26,7 +26,8 @@ struct dht_settings {
 	size_t n_bootstrap;
 	uint32_t network;
 	bool discovery;			/* find nodes in the LAN */
-	const char *id_path;		/* the file that keeps the node's id; made when it is missing or damaged. NULL: another id each time */
+	/* The file that keeps the node's id; made when it is missing or damaged. NULL: another id each time. */
+	const char *id_path;
 };
 
 /* Early in the life of the process: OpenDHT uses select(), so its sockets must be among the first 1,024 descriptors. */
