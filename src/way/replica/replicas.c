@@ -296,7 +296,9 @@ void replicas_on_members(struct replicas *r)
 	ours_on_members(r->ours);
 	stand_changed(r->stand);
 	if (n > 0 && !timer_is_set(r->tick)) {
+		/* From now on, not from the first tick: a laptop may be closed within this second. */
 		timer_set(r->tick, TICK_MS);
+		clock_mark(&r->ticked);
 		r->table.awake(r->table.members);
 	}
 	talloc_free(ctx);
@@ -329,10 +331,8 @@ static void on_tick(void *arg)
 	int64_t now = clock_mono_ms();
 	struct member *m, *next;
 
-	if (r->members == NULL) {
-		r->ticked = (struct clock_mark){ .mono_ms = 0 };
+	if (r->members == NULL)
 		return;
-	}
 	timer_set(r->tick, TICK_MS);
 	look_absent(r);
 	HASH_ITER(hh, r->members, m, next)
