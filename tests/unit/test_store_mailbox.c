@@ -279,6 +279,42 @@ START_TEST(flags_and_watchers)
 }
 END_TEST
 
+/* Whoever has an array keeps it as it was; new messages go behind, where he does not look. */
+START_TEST(uids)
+{
+	struct mailbox *box = store_mailbox_find(st, "INBOX");
+	struct content c = unit_content(PLACE_INBOX, "hello");
+
+	ck_assert_ptr_nonnull(store_message_uids(box));
+	for (int i = 0; i < 3; i++)
+		store_message_add(st, box, c.id, 0, 0, 0);
+
+	const uint32_t *had = talloc_reference(ctx, store_message_uids(box));
+
+	ck_assert_ptr_eq(had, store_message_uids(box));
+	for (int i = 3; i < 300; i++)
+		store_message_add(st, box, c.id, 0, 0, 0);
+	for (uint32_t i = 0; i < 300; i++)
+		ck_assert_uint_eq(store_message_uids(box)[i], i + 1);
+	store_message_expunge(st, box, 2);
+	store_message_expunge(st, box, 300);
+	ck_assert_uint_eq(store_message_uids(box)[1], 3);
+	ck_assert_uint_eq(store_message_uids(box)[297], 299);
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_uint_eq(had[i], i + 1);
+	/* The last one goes, another comes: as many as before. */
+	had = talloc_reference(ctx, store_message_uids(box));
+	store_message_expunge(st, box, 299);
+	store_message_add(st, box, c.id, 0, 0, 0);
+	ck_assert_uint_eq(store_message_uids(box)[297], 301);
+	ck_assert_uint_eq(had[297], 299);
+	store_turn(st);
+	unit_reopen();
+	ck_assert_uint_eq(store_message_uids(store_mailbox_find(st, "INBOX"))[297], 301);
+	ck_assert_uint_eq(had[297], 299);
+}
+END_TEST
+
 START_TEST(unwatch_inside)
 {
 	struct content c;
@@ -514,6 +550,7 @@ STORE_SUITE("store_mailbox") {
 	UNIT(create_makes_parents);
 	UNIT(too_many_mailboxes);
 	UNIT(flags_and_watchers);
+	UNIT(uids);
 	UNIT(unwatch_inside);
 	UNIT(expunge_and_content);
 	UNIT(ids_never_again);

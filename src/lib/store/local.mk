@@ -34,6 +34,7 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/store.c \
 	src/lib/store/store.h \
 	src/lib/store/subscription.c \
+	src/lib/store/uids.c \
 	src/lib/store/watch.c
 EXTRA_DIST += src/lib/store/README
 

@@ -79,6 +79,11 @@ const struct message *store_message_find(const struct mailbox *, uint32_t uid);
 const struct message *store_message_near(const struct mailbox *, uint32_t uid, size_t *at);
 /* Index of the first message with this uid or a higher one; n_messages when none. */
 size_t store_message_index(const struct mailbox *, uint32_t uid);
+/*
+ * UIDs of its messages, ascending; borrowed until the next change. Who has a talloc_reference() on the array keeps it as
+ * it is now, but what lies behind the last.
+ */
+const uint32_t *store_message_uids(struct mailbox *);
 /* Mailbox and uid of a message id; false when it went. */
 bool store_message_locate(struct store *, uint64_t id, struct mailbox **box_out, uint32_t *uid_out);
 /* All messages (ids, below ctx) that show this content. */

@@ -45,6 +45,7 @@ static void pull(struct box *box, size_t i)
 	struct mailbox *pub = &box->pub;
 	struct message *all = pub->messages;
 
+	uids_drop(box);
 	pub->n_messages--;
 	if (i > pub->n_messages / 2) {
 		memmove(&all[i], &all[i + 1], (pub->n_messages - i) * sizeof(*all));
@@ -65,6 +66,7 @@ static void start_array(struct box *box)
 void message_unload(struct box *box)
 {
 	fold_stop(box);
+	uids_drop(box);
 	if (box->pub.messages)
 		talloc_free(box->pub.messages - box->gap);
 	box->pub.messages = NULL;
@@ -277,6 +279,7 @@ void message_move_all(struct store *s, struct box *from, struct box *to)
 	memcpy(all, from->pub.messages, n * sizeof(*all));
 	mailbox_touch(s, from);
 	mailbox_touch(s, to);
+	uids_drop(from);
 	to->pub.uidnext = from->pub.uidnext;
 	to->pub.modseq++;
 	db_write(s, "UPDATE message SET mailbox = ?, modseq = ? WHERE mailbox = ?",

@@ -60,6 +60,8 @@ struct box {
 	struct expunged_run run;	/* no row yet */
 	int64_t n_runs;			/* rows of expunged; -1: not counted */
 	size_t gap;			/* unused ones before pub.messages */
+	uint32_t *uids;			/* of the first n_uids messages; NULL: nobody has asked */
+	size_t n_uids, uids_size;
 	uint64_t journal_cost;		/* of reading its journal again, in messages */
 	uint64_t folded;		/* changes up to here are in pages, later ones in the journal */
 	bool folding;
@@ -212,6 +214,7 @@ void mailbox_committed(struct store *);
 void mailbox_undone(struct store *);
 bool message_load(struct store *, struct box *);
 void message_unload(struct box *);
+void uids_drop(struct box *);	/* a message goes */
 void message_reload(struct store *, struct box *);
 void message_expunge_all(struct store *, struct box *);
 void message_move_all(struct store *, struct box *from, struct box *to);

@@ -107,31 +107,25 @@ void imap_tell_flags(struct imap_session *s, size_t index, const struct message 
 }
 
 /* Both arrays ascend: one pass drops what the mailbox has no more. */
-static void tell_expunged(struct imap_session *s, const struct mailbox *box)
+static void tell_expunged(struct imap_session *s, struct mailbox *box)
 {
 	struct imap_view *v = s->view;
 	uint32_t *gone = s->enabled & ENABLED_QRESYNC ? mem_array(NULL, uint32_t, v->n + 1) : NULL;
-	size_t kept = 0, k = 0, n_gone = 0;
+	size_t k = 0, kept = 0, n_gone = 0;
 
 	for (size_t i = 0; i < v->n; i++) {
 		while (k < box->n_messages && box->messages[k].uid < v->uids[i])
 			k++;
 		if (k < box->n_messages && box->messages[k].uid == v->uids[i])
-			v->uids[kept++] = v->uids[i];
+			kept++;
 		else if (gone)
 			gone[n_gone++] = v->uids[i];
 		else
 			imap_send(s, "* %zu EXPUNGE", kept + 1);
 	}
-	v->n = kept;
+	imap_view_shrink(v, box);
 	imap_vanished_now(s, gone, n_gone);
 	talloc_free(gone);
-	kept = 0;
-	for (size_t i = 0; i < v->n_recent; i++)
-		if (imap_view_index(v, v->recent[i]) < v->n)
-			v->recent[kept++] = v->recent[i];
-	v->n_recent = kept;
-	v->has_expunged = false;
 }
 
 static void tell_changed(struct imap_session *s, const struct mailbox *box, bool with_uid)

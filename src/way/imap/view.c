@@ -1,57 +1,83 @@
 /*
- * One array of UIDs per session: four octets per message, and lookups are
- * binary searches. Everything else about a message is asked of the store at
- * the moment it is sent.
+ * The array of UIDs is the store's as long as the session was told all that
+ * went; only who is told of new messages before he may be told of that has one
+ * of his own. Lookups are binary searches. Everything else about a message is
+ * asked of the store at the moment it is sent.
  */
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "way/imap/view.h"
 
-/* Room for n more. */
-static void reserve(struct imap_view *v, uint32_t **array, size_t used, size_t *size, size_t n)
+static void add_recent(struct imap_view *v, uint32_t uid)
 {
-	if (n <= *size - used)
-		return;
-	if (*size < 16)
-		*size = 16;
-	while (*size - used < n)
-		*size *= 2;
-	*array = mem_resize(v, *array, uint32_t, *size);
-}
-
-/* A loop with nothing in it: at SELECT it runs over the whole mailbox. */
-static void add_uids(struct imap_view *v, const struct message *from, size_t n)
-{
-	reserve(v, &v->uids, v->n, &v->size, n);
-	uint32_t *to = v->uids + v->n;
-
-	for (size_t i = 0; i < n; i++)
-		to[i] = from[i].uid;
-	v->n += n;
-}
-
-static void add_recent(struct imap_view *v, const struct message *from, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (!(from[i].flags & FLAG_RECENT))
-			continue;
-		reserve(v, &v->recent, v->n_recent, &v->recent_size, 1);
-		v->recent[v->n_recent++] = from[i].uid;
+	if (v->n_recent == v->recent_size) {
+		v->recent_size = v->recent_size > 0 ? 2 * v->recent_size : 16;
+		v->recent = mem_resize(v, v->recent, uint32_t, v->recent_size);
 	}
+	v->recent[v->n_recent++] = uid;
+}
+
+static void take_recent(struct imap_view *v, const struct message *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (from[i].flags & FLAG_RECENT)
+			add_recent(v, from[i].uid);
+}
+
+static void set_uids(struct imap_view *v, const uint32_t *uids, uint32_t *own)
+{
+	if (v->uids)
+		talloc_unlink(v, (void *)(uintptr_t)v->uids);
+	v->uids = uids;
+	v->own = own;
+}
+
+/* The first n of the mailbox are what the session knows of. */
+static void share(struct imap_view *v, struct mailbox *box, size_t n)
+{
+	const uint32_t *uids = store_message_uids(box);
+
+	if (uids != v->uids) {
+		set_uids(v, uids, NULL);
+		mem_check(talloc_reference(v, (void *)(uintptr_t)uids));
+	}
+	v->n = n;
+}
+
+static void append(struct imap_view *v, const struct message *from, size_t n)
+{
+	if (!v->own || v->own_size - v->n < n) {
+		v->own_size = 2 * (v->n + n);
+		uint32_t *own = mem_array(v, uint32_t, v->own_size);
+
+		memcpy(own, v->uids, v->n * sizeof(*own));
+		set_uids(v, own, own);
+	}
+	for (size_t i = 0; i < n; i++)
+		v->own[v->n++] = from[i].uid;
+}
+
+/* Index in the mailbox of the first message that the session does not know of. */
+static size_t first_new(const struct imap_view *v, const struct mailbox *box)
+{
+	uint32_t last = v->n > 0 ? v->uids[v->n - 1] : 0;
+
+	return last < UINT32_MAX ? store_message_index(box, last + 1) : box->n_messages;
 }
 
 size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box)
 {
-	uint32_t last = v->n > 0 ? v->uids[v->n - 1] : 0;
-	size_t first = last < UINT32_MAX ? store_message_index(box, last + 1) : box->n_messages;
-	size_t n = box->n_messages - first;
+	size_t first = first_new(v, box), n = box->n_messages - first;
 
-	if (n > 0)
-		add_uids(v, &box->messages[first], n);
+	/* It knows of all that are there, so as many are the same. */
+	if (first == v->n)
+		share(v, box, box->n_messages);
+	else if (n > 0)
+		append(v, &box->messages[first], n);
 	if (box->n_recent > 0) {
 		if (n > 0 && !v->no_recent)
-			add_recent(v, &box->messages[first], n);
+			take_recent(v, &box->messages[first], n);
 		if (!v->read_only)
 			store_message_clear_recent(st, box);
 	}
@@ -60,6 +86,18 @@ size_t imap_view_grow(struct imap_view *v, struct store *st, struct mailbox *box
 	if (!v->has_changed)
 		v->modseq = box->modseq;
 	return n;
+}
+
+void imap_view_shrink(struct imap_view *v, struct mailbox *box)
+{
+	size_t kept = 0;
+
+	share(v, box, first_new(v, box));
+	for (size_t i = 0; i < v->n_recent; i++)
+		if (imap_view_index(v, v->recent[i]) < v->n)
+			v->recent[kept++] = v->recent[i];
+	v->n_recent = kept;
+	v->has_expunged = false;
 }
 
 void imap_view_forget_recent(struct imap_view *v)
@@ -76,10 +114,6 @@ struct imap_view *imap_view_new(const void *ctx, struct store *st, struct mailbo
 	v->read_only = read_only;
 	v->no_recent = !recent;
 	v->modseq = box->modseq;
-	if (box->n_messages > 0) {
-		v->size = box->n_messages;
-		v->uids = mem_array(v, uint32_t, v->size);
-	}
 	imap_view_grow(v, st, box);
 	return v;
 }

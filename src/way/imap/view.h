@@ -17,8 +17,10 @@ struct imap_view {
 	uint64_t mailbox;		/* id */
 	bool read_only;
 	bool no_recent;			/* IMAP4rev2 has no \Recent */
-	uint32_t *uids;			/* ascending; sequence number = index + 1 */
-	size_t n, size;
+	const uint32_t *uids;		/* ascending; sequence number = index + 1 */
+	size_t n;
+	uint32_t *own;			/* uids, or NULL: the store's, which others see, too */
+	size_t own_size;
 	uint32_t *recent;		/* UIDs that are \Recent to this session, ascending */
 	size_t n_recent, recent_size;
 	uint32_t *saved;		/* UIDs "$" stands for (RFC 5182), ascending */
@@ -35,6 +37,8 @@ struct imap_view *imap_view_new(const void *ctx, struct store *, struct mailbox 
 void imap_view_forget_recent(struct imap_view *);
 /* The rest of the mailbox, new since; how many. */
 size_t imap_view_grow(struct imap_view *, struct store *, struct mailbox *);
+/* Without what the mailbox has no more. */
+void imap_view_shrink(struct imap_view *, struct mailbox *);
 
 /* Index of a uid; n when it is not in the view. */
 size_t imap_view_index(const struct imap_view *, uint32_t uid);
