@@ -1,8 +1,8 @@
 /*
  * A notification costs a gpg process whatever its size, and several fit into
  * one message. So a lane per address gathers its recipients: one that is
- * alone goes at once; while more of them are being sealed, a few are waited
- * for. p is made here, and written with the octets that carry it before
+ * alone goes at once; while more of them are being sealed, as many as fit into
+ * one value are waited for. p is made here, and written with the octets that carry it before
  * anybody can see them (p2pmta-protocol(7), section 4, step 3).
  */
 #include <string.h>
@@ -15,8 +15,8 @@
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 
-/* As many as usually fit into one value; batches under way for one address. */
-enum { GATHER = 4, BATCHES_MAX = 2 };
+/* As many as fit into one value at first, before it is known; batches under way for one address. */
+enum { FIT = 4, BATCHES_MAX = 2 };
 
 struct member {
 	uint64_t rcpt;
@@ -29,6 +29,7 @@ struct lane {
 	struct member *members;
 	size_t n[N_LANE_STAGES];
 	size_t n_batches;
+	size_t fit;			/* as many went into one value */
 	UT_hash_handle hh;
 };
 
@@ -105,6 +106,7 @@ static struct lane *lane_get(struct lanes *ls, const char *address)
 	if (lane == NULL) {
 		lane = talloc_zero(ls, struct lane);
 		lane->address = talloc_strdup(lane, address);
+		lane->fit = FIT;
 		HASH_ADD_KEYPTR(hh, ls->lanes, lane->address, strlen(lane->address), lane);
 	}
 	return lane;
@@ -146,6 +148,18 @@ static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, bool 
 	return ns;
 }
 
+/* One more than went into the last, to learn whether it does; it is back at once when not. */
+static bool is_full(const struct lane *lane, size_t n)
+{
+	return n == LIMIT_NS_RECORDS || n > lane->fit;
+}
+
+static void learn_fit(struct lane *lane, size_t n, size_t made)
+{
+	if (made < n || made > lane->fit)
+		lane->fit = made;
+}
+
 static void batch_start(struct courier *c, struct lane *lane, const char *fpr)
 {
 	const struct ns *ns[LIMIT_NS_RECORDS];
@@ -155,7 +169,7 @@ static void batch_start(struct courier *c, struct lane *lane, const char *fpr)
 	b->ticket = ++c->lanes->last_ticket;
 	b->address = talloc_strdup(b, lane->address);
 	HASH_ITER(hh, lane->members, m, next) {
-		if (m->stage != LANE_READY || b->n == LIMIT_NS_RECORDS)
+		if (m->stage != LANE_READY || is_full(lane, b->n))
 			continue;
 		ns[b->n] = compose(c, b, m->rcpt, b->n == 0, b->rows[b->n].secret);
 		if (ns[b->n] == NULL) {
@@ -185,7 +199,7 @@ static bool can_make(struct courier *c, const struct lane *lane)
 	size_t coming = lane->n[LANE_COMING] + lane->n[LANE_ASKING];
 
 	return lane->n[LANE_READY] > 0 && lane->n_batches < BATCHES_MAX &&
-	    (coming == 0 || lane->n[LANE_READY] >= GATHER) && resolve_own_key(c->parts.resolve).len > 0;
+	    (coming == 0 || is_full(lane, lane->n[LANE_READY])) && resolve_own_key(c->parts.resolve).len > 0;
 }
 
 /* reason NULL: it is us who are not ready. */
@@ -372,13 +386,17 @@ void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct by
 	struct courier *c = courier;
 	struct posting posting = { .value = value };
 	struct offering *o;
+	struct lane *lane;
 	struct batch *b;
 
 	HASH_FIND(hh, c->lanes->batches, &ticket, sizeof(ticket), b);
 	if (b == NULL || c->agenda == NULL)
 		return;
 	HASH_DELETE(hh, c->lanes->batches, b);
-	lane_get(c->lanes, b->address)->n_batches--;
+	lane = lane_get(c->lanes, b->address);
+	lane->n_batches--;
+	if (res == OK)
+		learn_fit(lane, b->n, n);
 	if (res == OK && !is_true(c, b, n))
 		n = 0;
 	if (res == OK && n > 0) {
