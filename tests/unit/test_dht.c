@@ -353,6 +353,37 @@ START_TEST(free_stops_renewal)
 }
 END_TEST
 
+/* More than a node takes from one address in a second: the rest has to wait, and is stored, too. */
+START_TEST(many_puts_take_turns)
+{
+	enum { N = PUTS_MAX + 20, FREED = 10 };
+	struct dht *a = node_at(0, 0), *b = node_at(0, dht_port(a));
+	struct dht_put *puts[N];
+	struct ear p = { 0 };
+	char key[32];
+
+	await_ready(a);
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "one of many %d", i);
+		puts[i] = dht_put_new(a, key, bytes_str("x"), put_done, &p);
+	}
+	ck_assert_uint_eq(a->n_sent, PUTS_MAX);
+	for (int i = N - FREED; i < N; i++)
+		dht_put_free(&puts[i]);
+	dht_put_again(puts[N - FREED - 1]);
+	ck_assert_uint_eq(a->n_sent, PUTS_MAX);
+	await(&p.n_done, N - FREED);
+	ck_assert(p.ok);
+	ck_assert_uint_eq(a->n_sent, N - FREED);
+	/* One that waits when all ends. */
+	for (int i = 0; i < N; i++)
+		dht_put_new(a, "one more", bytes_str("x"), put_done, &p);
+	ck_assert(!TAILQ_EMPTY(&a->waiting));
+	dht_free(&a);
+	dht_free(&b);
+}
+END_TEST
+
 START_TEST(node_returns_on_its_port)
 {
 	struct ear e = { 0 }, back = { 0 };
@@ -691,6 +722,7 @@ UNIT_SUITE("dht")
 	UNIT(newcomer_finds_what_was_before);
 	UNIT(values_under_one_key);
 	UNIT(free_stops_renewal);
+	UNIT(many_puts_take_turns);
 	UNIT(node_returns_on_its_port);
 	UNIT(node_is_the_same_after_a_restart);
 	UNIT(bootstrap_node_returns);

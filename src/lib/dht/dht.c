@@ -44,6 +44,7 @@ struct dht *dht_new(struct loop *loop, const struct dht_settings *settings, stru
 	pthread_condattr_t attr;
 
 	dht->loop = loop;
+	ops_init(dht);
 	pthread_mutex_init(&dht->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -50,6 +50,9 @@ dht_infohash node_id(const char *path);
 
 struct dht_nodes;
 
+/* A node of OpenDHT drops what exceeds 1,024 requests a second from one address; a put asks a node four times. */
+enum { PUTS_MAX = 250, PUTS_MS = 1000 };
+
 struct dht {
 	struct loop *loop;
 	dht_runner *runner;
@@ -58,6 +61,10 @@ struct dht {
 	struct dht_nodes *nodes;
 	LIST_HEAD(hook_list, hook) hooks;
 	LIST_HEAD(put_list, dht_put) puts;
+	TAILQ_HEAD(put_queue, dht_put) waiting;	/* for their turn: never more than PUTS_MAX in PUTS_MS */
+	struct timer *turn;
+	int64_t put_ms[PUTS_MAX];	/* when the last ones were sent; a ring */
+	size_t n_sent;
 	LIST_HEAD(listen_list, dht_listen) listens;
 	LIST_HEAD(get_list, dht_get) gets;
 	atomic_size_t octets;		/* waiting in the door of values */
@@ -79,6 +86,7 @@ void hook_on_done_dht(bool ok, void *hook);
 void hook_on_shutdown_dht(void *hook);
 
 /* ops.c */
+void ops_init(struct dht *);
 void ops_put_again(struct dht *);	/* what nobody stored yet */
 bool ops_putting(const struct dht *);	/* is a put under way that somebody wants? */
 /* The runner is another one, and all hooks are gone: begin anew. !alive: there is none. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/limits.h"
 #include "lib/base/log.h"
@@ -32,6 +33,8 @@ struct dht_put {
 	bool stored;			/* the last answer */
 	bool answered;			/* done was called; again when `stored` turns true */
 	bool doomed;
+	bool waits;
+	TAILQ_ENTRY(dht_put) turn;	/* while it waits */
 	void (*done)(void *arg, bool ok);
 	void *arg;
 };
@@ -121,11 +124,49 @@ static void put_on_over(void *owner, bool ok)
 
 static const struct hook_type put_type = { .on_over = put_on_over, .counted = true };
 
+static void put_leave_queue(struct dht_put *p)
+{
+	if (p->waits)
+		TAILQ_REMOVE(&p->dht->waiting, p, turn);
+	p->waits = false;
+}
+
+static void put_now(struct dht_put *p)
+{
+	struct dht *dht = p->dht;
+
+	put_leave_queue(p);
+	dht->put_ms[dht->n_sent++ % PUTS_MAX] = clock_mono_ms();
+	trace('>', "put", &p->key, p->octets.len);
+	p->hook = hook_new(dht, &put_type, p);
+	dht_runner_put(dht->runner, &p->key, p->value, hook_on_done_dht, p->hook, true);
+}
+
+/* A request that is dropped is sent again after a second: hundreds of puts at once would take longer. */
+static void send_waiting(void *arg)
+{
+	struct dht *dht = arg;
+	struct dht_put *p;
+	int64_t pause_ms = 0;
+
+	while ((p = TAILQ_FIRST(&dht->waiting))) {
+		if (dht->n_sent >= PUTS_MAX)
+			pause_ms = dht->put_ms[dht->n_sent % PUTS_MAX] + PUTS_MS - clock_mono_ms();
+		if (pause_ms > 0)
+			break;
+		put_now(p);
+	}
+	if (p)
+		timer_set(dht->turn, pause_ms);
+}
+
 static void put_send(struct dht_put *p)
 {
-	trace('>', "put", &p->key, p->octets.len);
-	p->hook = hook_new(p->dht, &put_type, p);
-	dht_runner_put(p->dht->runner, &p->key, p->value, hook_on_done_dht, p->hook, true);
+	if (p->waits)
+		return;
+	p->waits = true;
+	TAILQ_INSERT_TAIL(&p->dht->waiting, p, turn);
+	send_waiting(p->dht);
 }
 
 struct dht_put *dht_put_at_new(struct dht *dht, const uint8_t hash[DHT_HASH_LEN], struct bytes value,
@@ -168,6 +209,7 @@ void dht_put_free(struct dht_put **pp)
 	trace('>', "end", &p->key, p->octets.len);
 	p->done = NULL;
 	p->doomed = true;
+	put_leave_queue(p);
 	if (!p->hook) {
 		put_cancel(p);
 		put_free(p);
@@ -176,7 +218,7 @@ void dht_put_free(struct dht_put **pp)
 
 void dht_put_again(struct dht_put *p)
 {
-	if (p->hook)
+	if (p->hook || p->waits)
 		return;		/* it is under way */
 	/* Cancelled first: OpenDHT would do nothing for a value that it believes announced. */
 	put_cancel(p);
@@ -358,6 +400,7 @@ static void put_moved(struct dht_put *p, bool alive)
 {
 	p->hook = NULL;
 	p->stored = false;
+	put_leave_queue(p);
 	if (p->doomed) {
 		put_free(p);
 		return;
@@ -398,6 +441,12 @@ void ops_moved(struct dht *dht, bool alive)
 	}
 }
 
+void ops_init(struct dht *dht)
+{
+	TAILQ_INIT(&dht->waiting);
+	dht->turn = timer_new(dht->loop, send_waiting, dht);
+}
+
 void ops_free_all(struct dht *dht)
 {
 	struct dht_get *g;
@@ -410,4 +459,5 @@ void ops_free_all(struct dht *dht)
 		listen_free(l);
 	while ((p = LIST_FIRST(&dht->puts)))
 		put_free(p);
+	timer_free(&dht->turn);
 }
