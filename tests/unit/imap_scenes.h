@@ -135,6 +135,13 @@ static const struct {
 	    "C2 b STORE 1 +FLAGS.SILENT \\Seen\nS2 b OK %\nS1 * 1 FETCH (FLAGS (\\Seen \\Recent))\n"
 	    "H expunge INBOX 1\nS1 * 1 EXPUNGE\nC1 DONE\nS1 a OK %\nC1 c IDLE\nS1 + idling\nC1 x\nS1 c BAD %\n"
 	    "C2 d CREATE z\nS2 * 1 EXPUNGE\nS2 d OK %\n" },
+	{ "what was to be told to one who idles is not told within another command",
+	    "H remote INBOX MSG\nH remote INBOX MSG\nH remote INBOX MSG\nH pull ok 300\nL1 INBOX\nC1 a IDLE\nS1 + idling\nH commit off\n"
+	    "H expunge INBOX 1\nC1 DONE\nC1 b FETCH 1 BODY.PEEK[]\nH wait 1 0\nH expunge INBOX 3\nH commit on\nS1 * 1 EXPUNGE\nS1 a OK %\n"
+	    "S1 * 1 FETCH (BODY[] {312}\nD1 b OK %\nC1 c NOOP\nS1 * 2 EXPUNGE\nS1 c OK %\n" },
+	{ "what is told with the end of an IDLE is told again by the next",
+	    "H deliver INBOX MSG\nH deliver INBOX MSG\nL1 INBOX\nC1 a IDLE\nS1 + idling\nH commit off\nH expunge INBOX 1\nC1 DONE\nH commit on\n"
+	    "S1 * 1 EXPUNGE\nS1 a OK %\nC1 b IDLE\nS1 + idling\nS1 * 1 EXISTS\nC1 DONE\nS1 b OK %\nC1 c IDLE\nS1 + idling\nC1 DONE\nS1 c OK %\n" },
 	{ "search",
 	    "H deliver INBOX MSG\nH remote INBOX MSG\nL1 INBOX\n"
 	    "C1 a SEARCH ALL\nS1 * SEARCH 1 2\nS1 a OK %\nC1 b UID SEARCH SUBJECT HELLO\nS1 * SEARCH 1 2\nS1 b OK %\n"

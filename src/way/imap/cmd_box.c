@@ -316,8 +316,8 @@ static void on_done(struct imap_session *s, const char *line, size_t len)
 }
 
 /*
- * Thunderbird 153 takes note of news only in NOOP and IDLE: what was told along with the answer to a
- * FETCH shows to its user with the next news. So there is one when it begins to wait.
+ * Thunderbird 153 takes note of news only in NOOP and while it idles: what was told along with the answer to
+ * a FETCH, or after its DONE, shows to its user with the next news. So there is one when it begins to wait.
  */
 void imap_cmd_idle(struct imap_session *s, struct imap_cmd *c)
 {

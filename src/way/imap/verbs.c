@@ -31,7 +31,7 @@ static const struct imap_verb verbs[] = {
 	{ "SELECT",       IN_AUTH,                                  1, 2, imap_cmd_select },
 	{ "EXAMINE",      IN_AUTH,                                  1, 2, imap_cmd_examine },
 	{ "APPEND",       IN_AUTH,                                  2, UINT_MAX, imap_cmd_append },
-	{ "IDLE",         IN_AUTH,                                  0, 0, imap_cmd_idle },
+	{ "IDLE",         IN_AUTH | ASIDE,                          0, 0, imap_cmd_idle },
 	{ "CHECK",        IN_BOX,                                   0, 0, imap_cmd_noop },
 	{ "UNSELECT",     IN_BOX,                                   0, 0, imap_cmd_unselect },
 	{ "CLOSE",        IN_BOX,                                   0, 0, imap_cmd_close },
