@@ -378,7 +378,7 @@ START_TEST(many_puts_take_turns)
 	/* One that waits when all ends. */
 	for (int i = 0; i < N; i++)
 		dht_put_new(a, "one more", bytes_str("x"), put_done, &p);
-	ck_assert(!TAILQ_EMPTY(&a->waiting));
+	ck_assert(!TAILQ_EMPTY(&a->fresh));
 	dht_free(&a);
 	dht_free(&b);
 }
@@ -693,6 +693,45 @@ START_TEST(what_cannot_start)
 END_TEST
 
 /* Another network number is another world. */
+/* Some wait for their turn, and when it has come there is another network: each goes there once. */
+START_TEST(puts_that_wait_move)
+{
+	enum { N = PUTS_MAX + 30 };
+	struct err err = { "" };
+	char address[32], key[32];
+	const char *list[] = { address };
+	struct dht_settings other = { .network = 77 };
+	struct dht *a = node_at(0, 0), *b = node_at(0, dht_port(a)), *c = dht_new(loop, &other, &err);
+	struct dht_put *puts[N];
+	struct ear p = { 0 };
+
+	ck_assert_ptr_nonnull(c);
+	await_ready(a);
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "one that moves %d", i);
+		puts[i] = dht_put_new(a, key, bytes_str("x"), put_done, &p);
+	}
+	for (int i = 0; i < PUTS_MAX; i++)
+		a->put_ms[i] -= PUTS_MS;
+	a->n_sent = PUTS_MAX;
+	snprintf(address, sizeof(address), "127.0.0.1:%u", dht_port(c));
+	other.bootstrap = list;
+	other.n_bootstrap = 1;
+	ck_assert_msg(dht_move(a, &other, &err), "%s", err.text);
+	ck_assert_uint_eq(a->n_sent, 2 * PUTS_MAX);
+	for (const struct hook *h = LIST_FIRST(&a->hooks); h; h = LIST_NEXT(h, entry))
+		for (const struct hook *g = LIST_NEXT(h, entry); g; g = LIST_NEXT(g, entry))
+			ck_assert_ptr_ne(h->owner, g->owner);
+	p.n_done = 0;
+	await(&p.n_done, N);
+	for (int i = 0; i < N; i++)
+		dht_put_free(&puts[i]);
+	dht_free(&a);
+	dht_free(&b);
+	dht_free(&c);
+}
+END_TEST
+
 START_TEST(networks_are_apart)
 {
 	struct err err = { "" };
@@ -734,6 +773,7 @@ UNIT_SUITE("dht")
 	UNIT(strangers_flood);
 	UNIT(bootstrap_by_name);
 	UNIT(what_cannot_start);
+	UNIT(puts_that_wait_move);
 	UNIT(networks_are_apart);
 }
 UNIT_END

@@ -34,7 +34,7 @@ struct dht_settings {
 struct dht *dht_new(struct loop *, const struct dht_settings *, struct err *);
 /*
  * Stops all puts, listens and gets (their handles are gone with it, nothing is called any more). Waits up to 2 s
- * for puts that nobody has stored yet. Not from a callback of this folder.
+ * for puts that were sent and that nobody has stored yet. Not from a callback of this folder.
  */
 void dht_free(struct dht **);
 
@@ -56,11 +56,11 @@ bool dht_is_ready(const struct dht *);
 /*
  * A permanent put: exactly these octets stay in the DHT, renewed by OpenDHT,
  * until dht_put_free(); after that storage nodes forget within ten minutes.
+ * It is sent at once, or in its turn when 250 were in the last second.
  * done (may be NULL) tells whether somebody stored it, never from inside this
  * call; after a false it comes again when somebody has. What nobody stored is
- * put again by itself when a node comes. At
- * most LIMIT_DHT_VALUE - 512 octets. Own listens and gets hear it at once,
- * also without any other node.
+ * put again by itself when a node comes. At most LIMIT_DHT_VALUE - 512 octets.
+ * Own listens and gets hear it at once, also without any other node.
  */
 struct dht_put;
 struct dht_put *dht_put_new(struct dht *, const char *key, struct bytes value, void (*done)(void *arg, bool ok), void *arg);
@@ -68,7 +68,7 @@ struct dht_put *dht_put_new(struct dht *, const char *key, struct bytes value, v
 struct dht_put *dht_put_at_new(struct dht *, const uint8_t hash[DHT_HASH_LEN], struct bytes value,
     void (*done)(void *arg, bool ok), void *arg);
 void dht_put_free(struct dht_put **);
-/* Put the octets again now (somebody cannot find them). Listeners that know them hear nothing. */
+/* Put the octets again (somebody cannot find them), in their turn. Listeners that know them hear nothing. */
 void dht_put_again(struct dht_put *);
 
 /*

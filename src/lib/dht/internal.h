@@ -50,7 +50,7 @@ dht_infohash node_id(const char *path);
 
 struct dht_nodes;
 
-/* A node of OpenDHT drops what exceeds 1,024 requests a second from one address; a put asks a node four times. */
+/* A node of OpenDHT drops what exceeds 1,024 requests a second from one address; a put of a new key asks it four times. */
 enum { PUTS_MAX = 250, PUTS_MS = 1000 };
 
 struct dht {
@@ -60,8 +60,8 @@ struct dht {
 	struct door *own;		/* ends of our own operations: as many as we began */
 	struct dht_nodes *nodes;
 	LIST_HEAD(hook_list, hook) hooks;
-	LIST_HEAD(put_list, dht_put) puts;
-	TAILQ_HEAD(put_queue, dht_put) waiting;	/* for their turn: never more than PUTS_MAX in PUTS_MS */
+	TAILQ_HEAD(put_queue, dht_put) puts;	/* oldest first */
+	struct put_queue fresh, repeats;	/* those that wait for their turn: never more than PUTS_MAX in PUTS_MS */
 	struct timer *turn;
 	int64_t put_ms[PUTS_MAX];	/* when the last ones were sent; a ring */
 	size_t n_sent;

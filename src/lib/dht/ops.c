@@ -5,6 +5,11 @@
  * cancelling needs that id: so a put that is freed before its answer lives on
  * until the answer is here ("doomed") and is cancelled then.
  *
+ * Puts take turns: a request that a node drops is sent again after a second,
+ * so hundreds of puts at once would take longer. While OpenDHT is looking for
+ * its first node it keeps them back and sends all of them then; so it does with
+ * what it renews.
+ *
  * What this node itself puts is also told to its own listens and gets, past
  * OpenDHT: that works without any other node, and where there is no IPv6, when
  * OpenDHT 2.4 forgets its local listeners.
@@ -25,7 +30,7 @@ enum { GET_VALUES = 256 };
 
 struct dht_put {
 	struct dht *dht;
-	LIST_ENTRY(dht_put) entry;
+	TAILQ_ENTRY(dht_put) entry;
 	dht_infohash key;
 	struct bytes octets;
 	dht_value *value;
@@ -33,8 +38,8 @@ struct dht_put {
 	bool stored;			/* the last answer */
 	bool answered;			/* done was called; again when `stored` turns true */
 	bool doomed;
-	bool waits;
-	TAILQ_ENTRY(dht_put) turn;	/* while it waits */
+	struct put_queue *queue;	/* it waits in this one */
+	TAILQ_ENTRY(dht_put) turn;
 	void (*done)(void *arg, bool ok);
 	void *arg;
 };
@@ -90,7 +95,7 @@ void dht_key_hash(const char *key, uint8_t out[DHT_HASH_LEN])
 
 static void put_free(struct dht_put *p)
 {
-	LIST_REMOVE(p, entry);
+	TAILQ_REMOVE(&p->dht->puts, p, entry);
 	dht_value_unref(p->value);
 	talloc_free(p);
 }
@@ -126,9 +131,9 @@ static const struct hook_type put_type = { .on_over = put_on_over, .counted = tr
 
 static void put_leave_queue(struct dht_put *p)
 {
-	if (p->waits)
-		TAILQ_REMOVE(&p->dht->waiting, p, turn);
-	p->waits = false;
+	if (p->queue)
+		TAILQ_REMOVE(p->queue, p, turn);
+	p->queue = NULL;
 }
 
 static void put_now(struct dht_put *p)
@@ -142,14 +147,18 @@ static void put_now(struct dht_put *p)
 	dht_runner_put(dht->runner, &p->key, p->value, hook_on_done_dht, p->hook, true);
 }
 
-/* A request that is dropped is sent again after a second: hundreds of puts at once would take longer. */
+static struct dht_put *next_put(const struct dht *dht)
+{
+	return TAILQ_EMPTY(&dht->fresh) ? TAILQ_FIRST(&dht->repeats) : TAILQ_FIRST(&dht->fresh);
+}
+
 static void send_waiting(void *arg)
 {
 	struct dht *dht = arg;
 	struct dht_put *p;
 	int64_t pause_ms = 0;
 
-	while ((p = TAILQ_FIRST(&dht->waiting))) {
+	while ((p = next_put(dht))) {
 		if (dht->n_sent >= PUTS_MAX)
 			pause_ms = dht->put_ms[dht->n_sent % PUTS_MAX] + PUTS_MS - clock_mono_ms();
 		if (pause_ms > 0)
@@ -160,12 +169,12 @@ static void send_waiting(void *arg)
 		timer_set(dht->turn, pause_ms);
 }
 
-static void put_send(struct dht_put *p)
+static void put_queue(struct dht_put *p, struct put_queue *queue)
 {
-	if (p->waits)
+	if (p->queue)
 		return;
-	p->waits = true;
-	TAILQ_INSERT_TAIL(&p->dht->waiting, p, turn);
+	p->queue = queue;
+	TAILQ_INSERT_TAIL(queue, p, turn);
 	send_waiting(p->dht);
 }
 
@@ -181,12 +190,12 @@ struct dht_put *dht_put_at_new(struct dht *dht, const uint8_t hash[DHT_HASH_LEN]
 	p->value = dht_value_new(value.data, value.len);
 	p->done = done;
 	p->arg = arg;
-	LIST_INSERT_HEAD(&dht->puts, p, entry);
+	TAILQ_INSERT_TAIL(&dht->puts, p, entry);
 	for (struct dht_listen *l = LIST_FIRST(&dht->listens); l; l = LIST_NEXT(l, entry)) {
 		if (same_key(&l->key, &p->key))
 			hook_echo(l->hook, p->octets);
 	}
-	put_send(p);
+	put_queue(p, &dht->fresh);
 	return p;
 }
 
@@ -218,24 +227,24 @@ void dht_put_free(struct dht_put **pp)
 
 void dht_put_again(struct dht_put *p)
 {
-	if (p->hook || p->waits)
+	if (p->hook || p->queue)
 		return;		/* it is under way */
 	/* Cancelled first: OpenDHT would do nothing for a value that it believes announced. */
 	put_cancel(p);
-	put_send(p);
+	put_queue(p, &p->dht->repeats);
 }
 
 void ops_put_again(struct dht *dht)
 {
-	for (struct dht_put *p = LIST_FIRST(&dht->puts); p; p = LIST_NEXT(p, entry)) {
+	for (struct dht_put *p = TAILQ_FIRST(&dht->puts); p; p = TAILQ_NEXT(p, entry)) {
 		if (!p->hook && !p->stored)
-			put_send(p);
+			put_queue(p, &dht->repeats);
 	}
 }
 
 bool ops_putting(const struct dht *dht)
 {
-	for (const struct dht_put *p = LIST_FIRST(&dht->puts); p; p = LIST_NEXT(p, entry)) {
+	for (const struct dht_put *p = TAILQ_FIRST(&dht->puts); p; p = TAILQ_NEXT(p, entry)) {
 		if (p->hook && !p->doomed)
 			return true;
 	}
@@ -269,7 +278,7 @@ static const struct hook_type listen_type = {
 /* What we put ourselves under this key. */
 static void echo_puts(struct dht *dht, const dht_infohash *key, struct hook *h)
 {
-	for (struct dht_put *p = LIST_FIRST(&dht->puts); p; p = LIST_NEXT(p, entry)) {
+	for (struct dht_put *p = TAILQ_FIRST(&dht->puts); p; p = TAILQ_NEXT(p, entry)) {
 		if (!p->doomed && same_key(key, &p->key))
 			hook_echo(h, p->octets);
 	}
@@ -396,7 +405,7 @@ void dht_get_free(struct dht_get **gp)
 	get_free(g);
 }
 
-static void put_moved(struct dht_put *p, bool alive)
+static void put_moved(struct dht_put *p)
 {
 	p->hook = NULL;
 	p->stored = false;
@@ -408,8 +417,6 @@ static void put_moved(struct dht_put *p, bool alive)
 	/* The old one has an id that counts where we come from. */
 	dht_value_unref(p->value);
 	p->value = dht_value_new(p->octets.data, p->octets.len);
-	if (alive)
-		put_send(p);
 }
 
 static void listen_moved(struct dht_listen *l, bool alive)
@@ -429,10 +436,13 @@ void ops_moved(struct dht *dht, bool alive)
 	struct dht_listen *l;
 	struct dht_get *g;
 
-	for (p = LIST_FIRST(&dht->puts); p; p = next) {
-		next = LIST_NEXT(p, entry);
-		put_moved(p, alive);
+	for (p = TAILQ_FIRST(&dht->puts); p; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		put_moved(p);
 	}
+	/* After all of them: one that is queued may send another. */
+	if (alive)
+		ops_put_again(dht);
 	LIST_FOREACH(l, &dht->listens, entry)
 		listen_moved(l, alive);
 	LIST_FOREACH(g, &dht->gets, entry) {
@@ -443,7 +453,9 @@ void ops_moved(struct dht *dht, bool alive)
 
 void ops_init(struct dht *dht)
 {
-	TAILQ_INIT(&dht->waiting);
+	TAILQ_INIT(&dht->puts);
+	TAILQ_INIT(&dht->fresh);
+	TAILQ_INIT(&dht->repeats);
 	dht->turn = timer_new(dht->loop, send_waiting, dht);
 }
 
@@ -457,7 +469,7 @@ void ops_free_all(struct dht *dht)
 		get_free(g);
 	while ((l = LIST_FIRST(&dht->listens)))
 		listen_free(l);
-	while ((p = LIST_FIRST(&dht->puts)))
+	while ((p = TAILQ_FIRST(&dht->puts)))
 		put_free(p);
 	timer_free(&dht->turn);
 }
