@@ -2,8 +2,8 @@
  * A notification costs a gpg process whatever its size, and several fit into
  * one message. So a lane per address gathers its recipients: one that is
  * alone goes at once; while more of them are being sealed, as many as fit into
- * one value are waited for. p is made here, and written with the octets that carry it before
- * anybody can see them (p2pmta-protocol(7), section 4, step 3).
+ * one value are waited for. p is made here, and written with the octets that
+ * carry it before anybody can see them (p2pmta-protocol(7), section 4, step 3).
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 #include "lib/base/log.h"
 
 /* As many as fit into one value at first, before it is known; batches under way for one address. */
-enum { FIT = 4, BATCHES_MAX = 2 };
+enum { FIT = 4, SETTLED = 8, BATCHES_MAX = 2 };
 
 struct member {
 	uint64_t rcpt;
@@ -30,6 +30,7 @@ struct lane {
 	size_t n[N_LANE_STAGES];
 	size_t n_batches;
 	size_t fit;			/* as many went into one value */
+	unsigned settled;		/* batches before one more is tried */
 	UT_hash_handle hh;
 };
 
@@ -148,14 +149,18 @@ static struct ns *compose(struct courier *c, const void *ctx, uint64_t id, bool 
 	return ns;
 }
 
-/* One more than went into the last, to learn whether it does; it is back at once when not. */
+/* Now and then one more than went into the last, to learn whether it does: it is back when not, but may have cost a gpg. */
 static bool is_full(const struct lane *lane, size_t n)
 {
-	return n == LIMIT_NS_RECORDS || n > lane->fit;
+	return n == LIMIT_NS_RECORDS || n >= lane->fit + (lane->settled == 0);
 }
 
 static void learn_fit(struct lane *lane, size_t n, size_t made)
 {
+	if (lane->settled > 0)
+		lane->settled--;
+	if (made < n)
+		lane->settled = SETTLED;
 	if (made < n || made > lane->fit)
 		lane->fit = made;
 }
@@ -371,9 +376,10 @@ static void again(struct courier *c, const struct batch *b, size_t i, enum outco
 {
 	struct rcpt *r = store_rcpt_find(c->parts.store, b, b->rows[i].rcpt);
 
+	/* It is the first that is refused: its neighbours may be fine. */
 	if (r == NULL || r->state != RCPT_RESOLVED) {
 		lanes_drop(c, b->address, b->rows[i].rcpt);
-	} else if (res == OK) {
+	} else if (res == OK || (res == REJECT && i > 0)) {
 		lanes_set(c, b->address, r->id, LANE_READY);
 	} else {
 		lanes_drop(c, b->address, r->id);
