@@ -133,7 +133,7 @@ static const struct {
 	    "L1 INBOX\nL2 INBOX\nC1 a IDLE\nS1 + idling\nH deliver INBOX MSG\nS1 * 1 EXISTS\nS1 * 1 RECENT\n"
 	    "C2 n NOOP\nS2 * 1 EXISTS\nS2 n OK %\n"
 	    "C2 b STORE 1 +FLAGS.SILENT \\Seen\nS2 b OK %\nS1 * 1 FETCH (FLAGS (\\Seen \\Recent))\n"
-	    "H expunge INBOX 1\nS1 * 1 EXPUNGE\nC1 DONE\nS1 a OK %\nC1 c IDLE\nS1 + idling\nC1 x\nS1 c BAD %\n"
+	    "H expunge INBOX 1\nS1 * 1 EXPUNGE\nC1 DONE\nS1 a OK %\nC1 c IDLE\nS1 + idling\nS1 * 0 EXISTS\nC1 x\nS1 c BAD %\n"
 	    "C2 d CREATE z\nS2 * 1 EXPUNGE\nS2 d OK %\n" },
 	{ "what was to be told to one who idles is not told within another command",
 	    "H remote INBOX MSG\nH remote INBOX MSG\nH remote INBOX MSG\nH pull ok 300\nL1 INBOX\nC1 a IDLE\nS1 + idling\nH commit off\n"

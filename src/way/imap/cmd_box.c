@@ -317,7 +317,7 @@ static void on_done(struct imap_session *s, const char *line, size_t len)
 
 /*
  * Thunderbird 153 takes note of news only in NOOP and while it idles: what was told along with the answer to
- * a FETCH, or after its DONE, shows to its user with the next news. So there is one when it begins to wait.
+ * a FETCH, or crossed its DONE, shows to its user with the next news. So there is one when it begins to wait.
  */
 void imap_cmd_idle(struct imap_session *s, struct imap_cmd *c)
 {
@@ -326,7 +326,8 @@ void imap_cmd_idle(struct imap_session *s, struct imap_cmd *c)
 	s->told_soon = false;
 	imap_continue(s, "idling");
 	if (s->view) {
-		if (!imap_tell(s, true, false) && s->view->told_aside)
+		imap_tell(s, true, false);
+		if (s->view->told_aside)
 			imap_send(s, "* %zu EXISTS", s->view->n);
 		s->view->told_aside = false;
 	}

@@ -57,7 +57,8 @@ static void tell_idle(struct imap_session *s, bool ok)
 	s->told_soon = false;
 	if (!ok)
 		return;
-	imap_tell(s, true, false);
+	if (imap_tell(s, true, false))
+		s->view->told_aside = true;	/* it may cross a DONE */
 	imap_flush(s);
 }
 

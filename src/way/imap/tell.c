@@ -4,6 +4,7 @@
  * then changed flags, then EXISTS - so that every number the client hears is
  * right at that moment.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
@@ -106,7 +107,7 @@ void imap_tell_flags(struct imap_session *s, size_t index, const struct message 
 	buf_adds(s->out, ")\r\n");
 }
 
-/* Both arrays ascend: one pass drops what the mailbox has no more. */
+/* Both arrays ascend: one pass finds what the mailbox has no more. */
 static void tell_expunged(struct imap_session *s, struct mailbox *box)
 {
 	struct imap_view *v = s->view;
@@ -124,6 +125,7 @@ static void tell_expunged(struct imap_session *s, struct mailbox *box)
 			imap_send(s, "* %zu EXPUNGE", kept + 1);
 	}
 	imap_view_shrink(v, box);
+	assert(v->n == kept);
 	imap_vanished_now(s, gone, n_gone);
 	talloc_free(gone);
 }

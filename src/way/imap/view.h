@@ -37,7 +37,7 @@ struct imap_view *imap_view_new(const void *ctx, struct store *, struct mailbox 
 void imap_view_forget_recent(struct imap_view *);
 /* The rest of the mailbox, new since; how many. */
 size_t imap_view_grow(struct imap_view *, struct store *, struct mailbox *);
-/* Without what the mailbox has no more. */
+/* Without what the mailbox has no more: the first ones of it are left, since the view had all up to its last UID. */
 void imap_view_shrink(struct imap_view *, struct mailbox *);
 
 /* Index of a uid; n when it is not in the view. */
