@@ -214,7 +214,6 @@ void mailbox_committed(struct store *);
 void mailbox_undone(struct store *);
 bool message_load(struct store *, struct box *);
 void message_unload(struct box *);
-void uids_drop(struct box *);	/* a message goes */
 void message_reload(struct store *, struct box *);
 void message_expunge_all(struct store *, struct box *);
 void message_move_all(struct store *, struct box *from, struct box *to);
@@ -223,6 +222,9 @@ void keyword_load(struct store *);
 #define MODSEQ_MAX ((UINT64_C(1) << 48) - 1)	/* that a struct message holds */
 
 enum { FLAGS_STORED = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
+
+/* uids.c */
+void uids_drop(struct box *);	/* a message goes */
 
 /* journal.c */
 void journal_replay(struct store *, struct box *);

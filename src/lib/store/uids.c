@@ -2,7 +2,7 @@
  * The UIDs of a mailbox, four octets per message, for IMAP sessions: each has
  * the mailbox as it was told of it, and most were told the same. New messages
  * are appended, behind what others know of; when one goes, the array is left to
- * who has it and the next who asks gets a new one.
+ * who has it and the next who asks gets a new one. The box keeps the last one.
  */
 #include <string.h>
 
