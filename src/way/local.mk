@@ -64,6 +64,7 @@ src_way_libway_a_SOURCES = \
 	src/way/replica/stand.c \
 	src/way/replica/state.h \
 	src/way/replica/sync.c \
+	src/way/replica/tell.c \
 	src/way/resolve/check.c \
 	src/way/resolve/check.h \
 	src/way/resolve/own.c \

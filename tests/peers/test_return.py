@@ -35,6 +35,17 @@ class Returning(Group):
         except urllib.error.HTTPError as e:
             return e.code, e.read()
 
+    def ask_until_gone(self, holder, h, t_get):
+        """He may say that he does not know yet, then that it was taken back; what was asked for he never gives."""
+        answers = []
+
+        def ask():
+            answers.append(self.ask(holder, h, t_get)[0])
+            return answers[-1] == 410
+        until(ask, holder.name + " knows")
+        self.assertNotIn(200, answers)
+        until(lambda: not holder.replica_files(), holder.name + " forgets it")
+
     def wait_alone(self, peer, *others):
         """He has asked everybody, and nobody was there."""
         started = peer.log().rindex(b"--- start")
@@ -120,10 +131,25 @@ class TwoOff(Returning):
             p.start(wait=False)
         for p in (self.bob, self.carol):
             until(p.answers, p.name + " answers", 20)
-            self.assertNotEqual(self.ask(p, *asked)[0], 200)
         for p in (self.bob, self.carol):
-            until(lambda: self.ask(p, *asked)[0] == 410, p.name + " knows")
-            until(lambda: not p.replica_files(), p.name + " forgets it")
+            self.ask_until_gone(p, *asked)
+
+
+class Hidden(Returning):
+    """Nobody can ask bob."""
+    settings = {"bob": {"outbox_url": "{}"}}
+
+    def test_he_tells(self):
+        """carol is off when alice cancels; then alice is gone. bob comes with what he knows."""
+        self.send_to_absent_dave()
+        asked = self.proofs("second", self.dave, "get")
+        self.carol.stop()
+        [queued] = self.alice.queue()
+        self.alice.ctl("cancel", queued["id"])
+        until(lambda: not self.bob.replica_files(), "bob forgets it")
+        self.alice.kill()
+        self.carol.start()
+        self.ask_until_gone(self.carol, *asked)
 
 
 class Recalled(Returning):

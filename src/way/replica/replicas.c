@@ -60,6 +60,9 @@ void member_heard(struct member *m)
 {
 	bool news = m->away || m->heard_ms == 0;
 
+	if (news || m->missed)
+		tell_to(m, news);
+	m->missed = false;
 	m->heard_ms = clock_mono_ms();
 	m->refused_ms = 0;
 	if (!news)
@@ -100,6 +103,7 @@ void member_answered(struct member *m, const struct http_reply *reply)
 	}
 	if (reply->status != 0)
 		return;
+	m->missed = true;
 	m->next_url = urls_rest(m->next_url);
 	if (m->next_url[0] == '\0')
 		m->next_url = m->urls;
@@ -176,6 +180,7 @@ static void member_new(struct replicas *r, const struct replicas_member *from)
 	m->next_url = m->urls;
 	HASH_ADD_STR(r->members, address, m);
 	load_row(m);
+	m->absent_ms = clock_mono_ms();
 	apply_show_all(m);
 	sync_judge(m);
 }
@@ -226,6 +231,7 @@ static void member_free(struct member *m)
 	m->r->table.pubkey_set(m->r->table.offers, m->address, bytes_of(NULL, 0));
 	sync_stop(m);
 	push_stop(m);
+	tell_stop(m);
 	stand_member_gone(m);
 	HASH_DELETE(hh, m->r->members, m);
 	talloc_free(m);
@@ -249,6 +255,7 @@ static void member_set(struct member *m, const struct replicas_member *from)
 	m->next_url = m->urls;
 	sync_now(m);
 	push_to(m);
+	tell_to(m, true);
 }
 
 static bool is_in(const char *address, const struct replicas_member *all, size_t n)

@@ -12,6 +12,7 @@
  *	bring.c     what a member lacks and cannot fetch
  *	sync.c      their lists to us
  *	apply.c     what a list or notices object of theirs changes in the rows
+ *	tell.c      the same for other members, while nobody can ask us
  *	pull.c      what is lacking here
  *	put.c       what they bring
  *	stand.c     standing in for those who are away
@@ -40,6 +41,7 @@ struct ours;
 struct pulls;
 struct pushes;
 struct stand;
+struct tell;
 
 struct member {
 	struct replicas *r;
@@ -56,6 +58,7 @@ struct member {
 	int64_t refused_ms;		/* nobody answered there since; 0: not so */
 	int64_t up_ms;			/* heard without a pause since */
 	int64_t asked_ms;		/* a request of his came to us; 0: not since we started */
+	bool missed;			/* the last call to him came to nothing */
 	bool away;
 	int64_t distrust_ms;		/* he gave wrong octets: not asked for files until then */
 	/* sync.c */
@@ -65,6 +68,7 @@ struct member {
 	enum { ASK_HIMSELF, ASK_GREETING, ASK_AGAIN, ASK_OTHERS } asking;
 	bool opening;			/* a list of his is on a worker */
 	unsigned absences;		/* of ours, so far */
+	int64_t absent_ms;		/* when the last one ended */
 	bool confirmed;			/* since our last absence: he, or another member, has said what is newest */
 	bool round_done;		/* everybody was asked once since then */
 	bool shut_out;			/* he does not know us: we may have been removed */
@@ -80,6 +84,7 @@ struct member {
 	int64_t push_since_ms;		/* he lacks something since; 0: nothing */
 	unsigned push_tries;
 	struct bring *bring;		/* NULL: nothing is being brought */
+	struct tell *tell;		/* tell.c; NULL: not so far */
 	/* stand.c */
 	struct dht_listen *nr;
 	UT_hash_handle hh;
@@ -193,6 +198,13 @@ void sync_take(struct member *owner, struct bytes octets, void (*done)(void *arg
 void sync_absent(struct member *);
 /* May his replicas be served? */
 void sync_judge(struct member *);
+
+/* tell.c */
+/* He is there: he hears of what he has not been told; all: of everything again. */
+void tell_to(struct member *, bool all);
+/* There is a newer list of this owner's here. */
+void tell_changed(const struct member *owner);
+void tell_stop(struct member *);
 
 /* apply.c */
 void apply_list(struct member *, const struct msglist *);

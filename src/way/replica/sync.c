@@ -76,15 +76,30 @@ static void take_token(struct member *m, const struct msglist *l)
 		return;
 	/* Until now he could not be asked. */
 	push_to(m);
+	tell_to(m, false);
 	for (struct member *other = m->r->members; other != NULL; other = other->hh.next)
 		if (other != m && !other->confirmed)
 			sync_now(other);
 }
 
+/*
+ * Whom nobody can ask comes by himself, with every sync of his: after an absence we wait for that, since he may know of a
+ * newer list than those who can be asked. What is left of that time; 0: there is nobody to wait for, or he had his time.
+ */
+static int64_t patience(const struct member *m)
+{
+	int64_t sync_ms = m->r->settings.sync_ms, left = m->absent_ms + sync_ms + sync_ms / 4 - clock_mono_ms();
+	bool hidden = m->urls[0] == '\0';
+
+	for (const struct member *other = m->r->members; other != NULL; other = other->hh.next)
+		hidden |= member_has_fellow(m, other) && other->urls[0] == '\0';
+	return hidden && left > 0 ? left : 0;
+}
+
 void sync_judge(struct member *m)
 {
 	bool fresh = m->row.serial != 0 && clock_now_s() - m->row.issued_s < LIST_FRESH_S && !m->shut_out && !m->doubt;
-	bool serve = m->confirmed || (m->round_done && fresh);
+	bool serve = m->confirmed || (m->round_done && fresh && patience(m) == 0);
 
 	m->r->table.serve(m->r->table.members, m->address, serve);
 	if (serve != m->serving)
@@ -158,16 +173,21 @@ static void take_list(struct member *m, const struct opening *o)
 	r->table.list_set(r->table.members, m->address, o->octets, l->serial);
 	if (!o->copy)
 		heard_himself(m, o);
+	tell_changed(m);
 	stand_changed(r->stand);
 	pulls_round(r->pulls, m);
 }
 
 static void round_over(struct member *m)
 {
+	int64_t left = patience(m);
+
 	m->round_done = true;
-	if (m->said)
+	if (m->said && left == 0)
 		confirm(m);
 	m->said = false;
+	if (!m->confirmed && left > 0 && left < m->r->settings.sync_ms)
+		timer_set(m->sync, left);
 	sync_judge(m);
 	pulls_round(m->r->pulls, m);
 }
@@ -403,6 +423,7 @@ void sync_absent(struct member *m)
 {
 	http_transfer_free(&m->list_call);
 	m->absences++;
+	m->absent_ms = clock_mono_ms();
 	m->confirmed = m->round_done = m->said = false;
 	sync_judge(m);
 	sync_now(m);
