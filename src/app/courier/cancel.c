@@ -35,16 +35,17 @@ static bool take_back(struct courier *c, const struct rcpt *r, const struct lett
 	return offers_withdraw(c->parts.offers, l->hash, t_get);
 }
 
+/* Done for him; sent_close() is for whoever has settled all. */
 static void settle(struct courier *c, struct rcpt *r, const struct letter *l)
 {
 	enum rcpt_state was = r->state;
 
+	r->done = true;
 	rcpt_move(c, r, RCPT_CANCELLED, "");
 	if (was < RCPT_OFFERED)
 		lanes_drop(c, r->address, r->id);
 	else
 		sent_end_offer(c, r, l);
-	sent_finish(c, r);
 }
 
 /* What became of it: a member may have given it away before he heard. */
@@ -122,6 +123,7 @@ struct cancelled *courier_cancel(struct courier *c, const void *ctx, uint64_t le
 	for (size_t i = 0; i < n_rcpts; i++)
 		if (is_meant(rcpts[i], addresses, n))
 			all[(*n_out)++] = cancel_rcpt(c, rcpts[i], l);
+	sent_close(c, letter);
 	return all;
 }
 

@@ -136,7 +136,8 @@ static void conclude(struct courier *c, struct rcpt *r, enum dsn_action action, 
 	switch (action) {
 	case DSN_FAILED:
 	case DSN_EXPIRED:
-		sent_finish(c, r);
+		r->done = true;
+		store_rcpt_save(c->parts.store, r);
 		break;
 	case DSN_DELAYED:
 		r->warned = true;
@@ -167,6 +168,8 @@ static void on_filed(void *arg, uint64_t letter, bool ok)
 		if (r != NULL)
 			conclude(c, r, reporting->action, ok);
 	}
+	if (c->agenda != NULL)
+		sent_close(c, letter);
 	talloc_free(reporting);
 }
 
@@ -204,28 +207,24 @@ static void file_report(struct courier *c, const struct letter *l, struct rcpt *
 }
 
 /* The same may be about to be said of others: worth a moment. */
-static bool is_early(const struct rcpt *r, struct rcpt **rcpts, size_t n)
+static bool is_early(struct courier *c, const struct rcpt *r)
 {
-	bool others = false;
-
-	for (size_t i = 0; i < n; i++)
-		others |= !rcpts[i]->done && rcpts[i]->id != r->id && rcpts[i]->state != r->state;
-	return others && clock_now_ms() < r->since_ms + GATHER_MS;
+	return clock_now_ms() < r->since_ms + GATHER_MS && store_rcpt_any_open_else(c->parts.store, r->letter, r->state);
 }
 
 static void report(struct courier *c, struct rcpt *r, enum dsn_action action)
 {
-	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
 	size_t n;
-	struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, r, r->letter, &n);
 
-	if (reporting_find(c, l->id) != NULL || (action != DSN_DELAYED && is_early(r, rcpts, n))) {
+	if (reporting_find(c, r->letter) != NULL || (action != DSN_DELAYED && is_early(c, r))) {
 		/* A delay comes up again with its next try. */
 		if (action != DSN_DELAYED)
 			agenda_set(c->agenda, AGENDA_RCPT, r->id, clock_now_ms() + GATHER_MS);
 		return;
 	}
-	file_report(c, l, rcpts, n, action);
+	struct rcpt **rcpts = store_rcpt_of_letter(c->parts.store, r, r->letter, &n);
+
+	file_report(c, store_letter_find(c->parts.store, r, r->letter), rcpts, n, action);
 }
 
 void report_failure(struct courier *c, struct rcpt *r)

@@ -154,16 +154,22 @@ static void letter_finish(struct courier *c, struct letter *l)
 	courier_step(c, "done");
 }
 
-void sent_finish(struct courier *c, struct rcpt *r)
+void sent_close(struct courier *c, uint64_t letter)
 {
-	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
+	struct letter *l = store_letter_find(c->parts.store, NULL, letter);
 
-	r->done = true;
-	store_rcpt_save(c->parts.store, r);
-	if (!l->done && store_rcpt_count_open(c->parts.store, l->id) == 0)
+	if (l != NULL && !l->done && !store_rcpt_any_open(c->parts.store, letter))
 		letter_finish(c, l);
 	else
-		out_show(c, r->letter);
+		out_show(c, letter);
+	talloc_free(l);
+}
+
+void sent_finish(struct courier *c, struct rcpt *r)
+{
+	r->done = true;
+	store_rcpt_save(c->parts.store, r);
+	sent_close(c, r->letter);
 }
 
 void sent_withdraw(struct courier *c, struct rcpt *r)

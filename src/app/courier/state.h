@@ -93,8 +93,10 @@ void sent_notify(struct courier *, struct rcpt *);
 void sent_wait(struct courier *, struct rcpt *);
 void sent_withdraw(struct courier *, struct rcpt *);
 void sent_recall(struct courier *, struct rcpt *);
-/* Nothing is left to do for this recipient: done; with the last one the letter leaves. */
+/* Nothing is left to do for this recipient: done, and sent_close(). */
 void sent_finish(struct courier *, struct rcpt *);
+/* Some of its recipients are done by now: with the last one the letter leaves. */
+void sent_close(struct courier *, uint64_t letter);
 /* Stop its ns if no other recipient needs it; revoke the token. */
 void sent_end_offer(struct courier *, struct rcpt *, const struct letter *);
 /* T_x of a recipient. */

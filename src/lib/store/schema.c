@@ -146,6 +146,10 @@ static const char *const migrations[] = {
 	"CREATE TABLE invite(secret BLOB PRIMARY KEY, grp TEXT NOT NULL, expires_s INTEGER NOT NULL, used_by TEXT NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE joining(grp TEXT PRIMARY KEY, invite TEXT NOT NULL, value BLOB, expires_s INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE network(id INTEGER PRIMARY KEY, number INTEGER NOT NULL, instead_of INTEGER NOT NULL, bootstrap TEXT NOT NULL);",
+
+	/* 9: whether any recipient of a letter is not done, and in which states they are, without looking at each */
+	"DROP INDEX rcpt_letter;"
+	"CREATE INDEX rcpt_letter ON rcpt(letter, done, state);",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };
