@@ -75,6 +75,20 @@ class Dsn(Scene):
         self.alice.wait_empty()
         self.assertNoMore(self.alice, 1)
 
+    def test_a_thousand(self):
+        """One report, made and filed within turns of 50 ms; so is its cancelling."""
+        everybody = ["r%d@nowhere" % i for i in range(1000)]
+        m = self.give_up(*[(address, "") for address in everybody])
+        [uid] = self.alice.wait_mail(1, seconds=60)
+        self.assertEqual(set(self.report(uid)[3]), set(everybody))
+        self.alice.wait_empty()
+        self.submit([(address, "") for address in everybody], m)
+        until(lambda: self.alice.queue() and set(self.alice.states().values()) == {"sealed"}, "waiting for keys")
+        answers = self.alice.ctl("cancel", self.alice.queue()[0]["id"])
+        self.assertEqual({a["address"] for a in answers if a["cancelled"]}, set(everybody))
+        self.alice.wait_empty()
+        self.assertNoMore(self.alice, 1)
+
     def test_never(self):
         self.give_up(("one@nowhere", "NOTIFY=NEVER"), mail="RET=HDRS")
         self.alice.wait_empty(60)
