@@ -27,8 +27,8 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("BUILD_DIR", os.path.join(TOP, "build"))
 SLOW = float(os.environ.get("SLOW", "1"))
 SANITIZER = re.compile(rb"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion)")
-# A sync took long: others write to the same disk.
-SLOW_DISK = re.compile(rb'loop=blocked .* worst="the end of the turn"')
+# A sync took long: others write to the same disk. It waited, it did not work, and there is an end to it.
+SLOW_DISK = re.compile(rb'loop=blocked ms=1?\d?\d?\d ran=[0-4]?\d .* worst="the end of the turn"')
 COMPLAINT = re.compile(rb"^\S+Z (err|warn) ")
 
 imaplib.Commands.setdefault("UNSELECT", ("SELECTED",))
