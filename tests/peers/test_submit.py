@@ -1,6 +1,8 @@
 """Submission: what is special about the door. alice writes to herself, so that one peer is enough.
 Which clients come in through it: test_matrix.py."""
 import base64
+import collections
+import contextlib
 import hashlib
 import os
 import re
@@ -10,6 +12,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import unittest
 
@@ -155,6 +158,51 @@ class Guests(Door):
         self.arrived()
         for secret in (wrong, b"not-the-password", self.alice.password.encode()):
             self.assertNotIn(secret, self.alice.log())
+
+    @contextlib.contextmanager
+    def guessing(self, port, hello):
+        """Somebody dials again and again, each time with a wrong password, until all places are taken many times over."""
+        dialled, stop = collections.deque(maxlen=700), threading.Event()
+
+        def guess():
+            while not stop.wait(1 / 150):
+                with contextlib.suppress(OSError):
+                    s = socket.create_connection(("127.0.0.1", port), timeout=5)
+                    s.sendall(hello)
+                    dialled.append(s)
+        thread = threading.Thread(target=guess, daemon=True)
+        thread.start()
+        try:
+            until(lambda: re.search(rb"in_all=1[0-9][0-9]", self.alice.log()), "a hundred failed", 60)
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            while dialled:
+                dialled.pop().close()
+
+    def test_guesses_in_a_flood(self):
+        """The right password gets in before its connection has to make room, the first time and later."""
+        wrong = base64.b64encode(b"\0alice\0not-the-password")
+        with self.guessing(self.alice.smtp_port, b"EHLO x\r\nAUTH PLAIN " + wrong + b"\r\n"):
+            for mechanism in ("PLAIN", "LOGIN", "PLAIN"):
+                with self.python() as s:
+                    s.user, s.password = self.alice.user, self.alice.password
+                    self.assertEqual(s.auth(mechanism, getattr(s, "auth_" + mechanism.lower()))[0], 235)
+            if shutil.which("msmtp"):
+                rc = self.write("msmtprc", ("account default\nhost 127.0.0.1\nport %d\nauth scram-sha-256\nuser alice\npassword %s\nfrom %s\n" % (
+                    self.alice.smtp_port, self.alice.password, self.alice.address)).encode())
+                done = subprocess.run(["msmtp", "-C", rc, "--", self.alice.address], input=self.mail("SCRAM"), capture_output=True,
+                                      timeout=60 * SLOW)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.arrived()
+
+    def test_guesses_at_imap_in_a_flood(self):
+        with self.guessing(self.alice.imap_port, b'a LOGIN alice "not-the-password"\r\n'):
+            for _ in range(2):
+                with self.alice.imap(readonly=True):
+                    pass
+        self.assertIn(b"why=makes room", self.alice.log())
 
     def test_chunks(self):
         with self.python() as s:

@@ -147,6 +147,11 @@ START_TEST(smtp_failures_in_all)
 	ck_assert_uint_eq(penalty_get(&p.smtp->penalty, clock_mono_ms() + 11 * PENALTY_LEAK_MS), 30);
 	ck_assert_uint_eq(penalty_get(&p.smtp->penalty, clock_mono_ms() + 10000 * PENALTY_LEAK_MS), 0);
 	host_hang_up();
+	unsigned looks = 0;
+	while (penalty_may_look(&p.smtp->penalty, clock_mono_ms() + 5000))
+		looks++;
+	ck_assert_uint_eq(looks, PENALTY_LOOKS);
+	ck_assert(penalty_may_look(&p.smtp->penalty, clock_mono_ms() + 6001));
 	/* Gone while it waits: nothing is looked at. */
 	for (int i = 0; i < 40; i++)
 		penalty_add(&p.smtp->penalty, clock_mono_ms() + 10000 * PENALTY_LEAK_MS);

@@ -3,7 +3,8 @@
  * password and a SCRAM proof alike but are neither. SMTP and IMAP ask on
  * the loop for every login, so the hash is cheap (a few milliseconds; the
  * password init makes has 100 bits) and the last right answer is remembered as an
- * HMAC under a key of this process until the file changes.
+ * HMAC under a key of this process until the file changes. Then no other answer is
+ * right: a flood of wrong ones costs an HMAC each.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,10 +35,10 @@ static void mac_of(const char *password, uint8_t out[DIGEST_LEN])
 	digest_hmac(bytes_of(last.seed, sizeof(last.seed)), bytes_str(password), out);
 }
 
-static bool is_remembered(const struct stat *st, const uint8_t mac[DIGEST_LEN])
+static bool is_remembered(const struct stat *st)
 {
 	return last.known && last.inode == st->st_ino && last.changed.tv_sec == st->st_mtim.tv_sec &&
-	    last.changed.tv_nsec == st->st_mtim.tv_nsec && secret_equal(last.mac, mac, DIGEST_LEN);
+	    last.changed.tv_nsec == st->st_mtim.tv_nsec;
 }
 
 /* "scram-sha-256 ROUNDS SALT STORED-KEY SERVER-KEY\n". */
@@ -89,8 +90,8 @@ bool settings_check_password(const struct settings *s, const char *password)
 	if (strlen(password) > MAX_PASSWORD || stat(s->password, &st) < 0)
 		return false;
 	mac_of(password, mac);
-	if (is_remembered(&st, mac))
-		return true;
+	if (is_remembered(&st))
+		return secret_equal(last.mac, mac, DIGEST_LEN);
 
 	bool good = settings_get_secret(s, &secret) && scram_secret_matches(&secret, password);
 	if (good) {

@@ -34,3 +34,15 @@ unsigned penalty_hold(struct penalty *p, int64_t now_ms)
 
 	return units < PENALTY_HOLD_MAX ? units : PENALTY_HOLD_MAX;
 }
+
+bool penalty_may_look(struct penalty *p, int64_t now_ms)
+{
+	if (now_ms - p->looks_since_ms >= 1000) {
+		p->looks_since_ms = now_ms;
+		p->looks = 0;
+	}
+	if (p->looks >= PENALTY_LOOKS)
+		return false;
+	p->looks++;
+	return true;
+}

@@ -5,6 +5,7 @@
  * every PENALTY_LEAK_MS. Pure; the caller brings the time (monotonic). Waits
  * are counted in the caller's unit, a second.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -13,11 +14,14 @@ enum {
 	PENALTY_MANY = 30,
 	PENALTY_DELAY_MAX = 20,
 	PENALTY_HOLD_MAX = 5,
+	PENALTY_LOOKS = 200,
 };
 
 struct penalty {
 	unsigned level;
 	int64_t since_ms;	/* the last leak */
+	unsigned looks;
+	int64_t looks_since_ms;
 };
 
 unsigned penalty_get(struct penalty *, int64_t now_ms);
@@ -30,5 +34,10 @@ unsigned penalty_delay(struct penalty *, int64_t now_ms, unsigned failures);
  * one would be kept out for long.
  */
 unsigned penalty_hold(struct penalty *, int64_t now_ms);
+/*
+ * May a password that is held be looked at now, because its connection has to make room? So
+ * many a second: a flood is no way to guess faster, nor to keep the processor busy.
+ */
+bool penalty_may_look(struct penalty *, int64_t now_ms);
 
 #endif

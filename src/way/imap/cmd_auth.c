@@ -1,7 +1,8 @@
 /*
  * Who is there: capabilities, TLS, login. A wrong password costs the client
  * time - one second more each time - and the fifth ends the connection; when
- * many failed lately, at whatever door, each is looked at late (penalty.h).
+ * many failed lately, at whatever door, each is looked at late (penalty.h), or
+ * when its session has to make room (server.c).
  * Passwords go over TLS or loopback only.
  */
 #include <string.h>
@@ -154,17 +155,27 @@ static void look(struct imap_session *s, void (*fn)(struct imap_session *))
 	unsigned units = penalty_hold(penalty(s), clock_mono_ms());
 
 	s->cmd->line = NULL;
+	s->proof_waits = units > 0;
 	if (units > 0)
 		imap_wait(s, delay_unit(s) * units, fn);
 	else
 		fn(s);
 }
 
+bool imap_auth_look(struct imap_session *s)
+{
+	if (!s->proof_waits || s->ending || !penalty_may_look(penalty(s), clock_mono_ms()))
+		return false;
+	timer_clear(s->wait);
+	s->on_wait(s);
+	return s->is_proven;
+}
+
 static void welcome(struct imap_session *s)
 {
 	struct buf *caps = buf_new(s->cmd, KIB(4));
 
-	s->authed = true;
+	s->authed = s->is_proven = true;
 	imap_parser_set_limits(s->parser, LIMIT_IMAP_LINE, LIMIT_IMAP_LINE);
 	conn_set_idle(s->conn, (int64_t)LIMIT_IMAP_IDLE_S * 1000);
 	log_info("imap=%llu state=login", (unsigned long long)s->id);
@@ -193,6 +204,7 @@ static void try_login(struct imap_session *s)
 	/* The command's own copies are gone with it. */
 	char *user = mem_strdup(NULL, s->cmd->args[0].text), *password = mem_strdup(NULL, s->cmd->args[1].text);
 
+	s->proof_waits = false;
 	login(s, user, password);
 	explicit_bzero(password, strlen(password));
 	talloc_free(password);
@@ -276,6 +288,7 @@ static void scram_final(struct imap_session *s, struct bytes b)
 		fail(s);
 		break;
 	case SCRAM_RIGHT:
+		s->is_proven = true;
 		ask(s, final, scram_end);
 		break;
 	}
@@ -303,6 +316,7 @@ static void try_proof(struct imap_session *s)
 {
 	const struct sasl *x = (const struct sasl *)s->cmd->state;
 
+	s->proof_waits = false;
 	s->cmd->line = on_response;
 	x->step(s, x->proof);
 }

@@ -162,19 +162,33 @@ static void say_bye(const struct imap_session *s, const char *text)
 		log_debug("imap=%llu gone before BYE", (unsigned long long)s->id);
 }
 
-/* The oldest who has not logged in makes room: idle connections lock nobody out. */
-static void evict(struct imap *imap)
+/* The oldest of those that failed to log in, else of those that have not. */
+static struct imap_session *find_lingerer(struct imap *imap)
 {
-	struct imap_session *s;
+	struct imap_session *s, *oldest = NULL;
 
 	TAILQ_FOREACH(s, &imap->sessions, entry) {
-		if (s->authed)
+		if (s->is_proven)
 			continue;
-		say_bye(s, full);
-		log_info("imap=%llu state=closed why=makes room", (unsigned long long)s->id);
-		imap_session_free(&s);
-		return;
+		if (s->failures > 0)
+			return s;
+		oldest = oldest ? oldest : s;
 	}
+	return oldest;
+}
+
+/* Connections that idle or guess lock nobody out: a password that waits is looked at before its session goes. */
+static void evict(struct imap *imap)
+{
+	struct imap_session *s = find_lingerer(imap);
+
+	while (s && imap_auth_look(s))
+		s = find_lingerer(imap);
+	if (!s)
+		return;
+	say_bye(s, full);
+	log_info("imap=%llu state=closed why=makes room", (unsigned long long)s->id);
+	imap_session_free(&s);
 }
 
 static void on_accept(void *arg, int fd)

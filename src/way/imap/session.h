@@ -88,6 +88,8 @@ struct imap_session {
 	struct buf *ahead;		/* tags of those, a space after each; NULL: none */
 	bool is_private;		/* what goes out now is of a message: not to be traced */
 	unsigned failures;		/* of login */
+	bool proof_waits;		/* is to be looked at by on_wait */
+	bool is_proven;			/* it is the user's; SCRAM ends a line later */
 	unsigned enabled;		/* ENABLED_... */
 	uint64_t ticket;		/* of the pull it waits for; 0 none */
 	uint64_t pulling;		/* that pull's content */
@@ -138,6 +140,8 @@ struct imap {
 void imap_session_open(struct imap *, int fd);
 void imap_session_free(struct imap_session **);
 struct imap_session *imap_session_find(struct imap *, uint64_t id);
+/* cmd_auth.c: it is about to make room: a proof that waits is looked at now. True: it was right. */
+bool imap_auth_look(struct imap_session *);
 
 /* ---- what handlers use ---- */
 

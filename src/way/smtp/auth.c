@@ -3,7 +3,8 @@
  * is answered late, later each time, by a timer: the session reads nothing
  * meanwhile. When many logins failed lately, whoever they were, a password is
  * even looked at late, or hanging up would be a way around the wait; that is a
- * few seconds at most, so a right one is never kept out for long. What holds
+ * few seconds at most, and less when the session would have to make room (smtp.c),
+ * so a right one is never kept out for long. What holds
  * a password is wiped and never goes into a log or trace.
  */
 #include <string.h>
@@ -114,7 +115,7 @@ static void fail(struct smtp_session *s)
 static void welcome(struct smtp_session *s)
 {
 	smtp_auth_forget(s);
-	s->is_logged_in = true;
+	s->is_proven = s->is_logged_in = true;
 	s->phase = PHASE_READY;
 	s->input = INPUT_COMMAND;
 	log_info("smtp=%llu peer=%s auth=ok mechanism=%s tls=%s", (unsigned long long)s->id, conn_peer(s->conn),
@@ -203,6 +204,7 @@ static void take_scram_final(struct smtp_session *s, struct bytes b)
 		fail(s);
 		break;
 	case SCRAM_RIGHT:
+		s->is_proven = true;
 		ask(s, final, AUTH_SCRAM_END);
 		break;
 	}
@@ -266,6 +268,15 @@ void smtp_auth_answer_late(struct smtp_session *s)
 		smtp_reply(s, "535 5.7.8 User or password is wrong");
 		smtp_session_go_on(s, INPUT_COMMAND);
 	}
+}
+
+bool smtp_auth_look(struct smtp_session *s)
+{
+	if (!s->held.data || !penalty_may_look(penalty(s), clock_mono_ms()))
+		return false;
+	timer_clear(s->timer);
+	smtp_auth_answer_late(s);
+	return s->is_proven;
 }
 
 void smtp_auth_line(struct smtp_session *s, const char *line)

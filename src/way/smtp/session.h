@@ -88,6 +88,7 @@ struct smtp_session {
 	enum smtp_input input;
 	bool skipping;		/* the rest of a line that was too long */
 	bool is_esmtp;
+	bool is_proven;		/* it is the user's; SCRAM ends a line later */
 	bool is_logged_in;
 	bool is_clogged;	/* answers wait because the client does not read them */
 	unsigned errors, auth_failures, n_messages;
@@ -152,6 +153,8 @@ const char *smtp_auth_names(const char *arg);
 void smtp_auth_start(struct smtp_session *, char *arg);
 void smtp_auth_line(struct smtp_session *, const char *line);
 void smtp_auth_answer_late(struct smtp_session *);
+/* The session is about to make room: a proof that waits is looked at now. True: it was right. */
+bool smtp_auth_look(struct smtp_session *);
 /* Nothing of an exchange is left in memory. */
 void smtp_auth_forget(struct smtp_session *);
 

@@ -1,7 +1,9 @@
 /*
- * Listeners and the list of sessions. When it is full, the oldest of those that
- * have not logged in makes room for the next one: however many idle connections
- * there are, they do not lock the one user out.
+ * Listeners and the list of sessions. When it is full, one that has not logged in
+ * makes room for the next: first who has failed to, then the oldest. A password
+ * that waits to be looked at (auth.c) is looked at before its session goes. So
+ * however many connections there are, idle or guessing, they do not lock the one
+ * user out.
  */
 #include "way/smtp/smtp.h"
 
@@ -20,25 +22,39 @@ static void say(int fd, const char *text)
 	(void)!send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static bool is_before(const struct smtp_session *a, const struct smtp_session *b)
+{
+	bool a_failed = a->auth_failures > 0, b_failed = b->auth_failures > 0;
+
+	return a_failed != b_failed ? a_failed : a->id < b->id;
+}
+
 static struct smtp_session *find_lingerer(struct smtp *smtp)
 {
-	struct smtp_session *s, *oldest = NULL;
+	struct smtp_session *s, *first = NULL;
 
 	LIST_FOREACH(s, &smtp->sessions, link)
-		if (!s->is_logged_in && (!oldest || s->id < oldest->id))
-			oldest = s;
-	return oldest;
+		if (!s->is_proven && (!first || is_before(s, first)))
+			first = s;
+	return first;
+}
+
+static void make_room(struct smtp *smtp)
+{
+	struct smtp_session *s = find_lingerer(smtp);
+
+	while (s && smtp_auth_look(s))
+		s = find_lingerer(smtp);
+	if (s)
+		smtp_session_evict(s, "421 4.7.0 Too many connections\r\n");
 }
 
 static void on_accept(void *arg, int fd)
 {
 	struct smtp *smtp = arg;
 
-	if (smtp->n_sessions >= LIMIT_SMTP_SESSIONS) {
-		struct smtp_session *s = find_lingerer(smtp);
-		if (s)
-			smtp_session_evict(s, "421 4.7.0 Too many connections\r\n");
-	}
+	if (smtp->n_sessions >= LIMIT_SMTP_SESSIONS)
+		make_room(smtp);
 	if (smtp->n_sessions >= LIMIT_SMTP_SESSIONS) {
 		if (smtp->set.tls_mode != TLS_ALWAYS)
 			say(fd, "421 4.7.0 Too many connections\r\n");
