@@ -176,6 +176,21 @@ class Large(Scene):
         self.alice.wait_empty()
 
 
+    def test_a_small_one_goes_ahead(self):
+        """It does not wait until the one before it to the same receiver is sealed."""
+        self.alice.send(self.bob, letter(self.alice, self.bob, "hello"))
+        self.bob.wait_mail(1)
+        line = base64.encodebytes(random.Random(1).randbytes(57)).replace(b"\n", b"\r\n")
+        self.alice.send(self.bob, letter(self.alice, self.bob, "large", line * 2500000))
+        self.alice.send(self.bob, letter(self.alice, self.bob, "small"))
+
+        def states():
+            return {q["subject"]: q["recipients"][0]["state"] for q in self.alice.queue()}
+        until(lambda: states()["small"] == "notified", "the small one is notified")
+        self.assertEqual(states()["large"], "accepted")
+        self.bob.wait_mail(3, seconds=60)
+
+
 class Strangers(Scene):
     names = ("alice",) + tuple("bob%d" % i for i in range(1, 7))
 

@@ -2,7 +2,7 @@
  * A notification costs a gpg process whatever its size, and several fit into
  * one message. So a lane per address gathers its recipients: one that is
  * alone goes at once; while more of them are being sealed, as many as fit into
- * one value are waited for. p is made here, and written with the octets that
+ * one value are waited for, a moment: one may be large. p is made here, and written with the octets that
  * carry it before anybody can see them (p2pmta-protocol(7), section 4, step 3).
  */
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "lib/base/log.h"
 
 /* As many as fit into one value at first, before it is known; batches under way for one address. */
-enum { FIT = 4, SETTLED = 8, BATCHES_MAX = 2 };
+enum { FIT = 4, SETTLED = 8, BATCHES_MAX = 2, GATHER_MS = 250 };
 
 struct member {
 	uint64_t rcpt;
@@ -25,12 +25,15 @@ struct member {
 };
 
 struct lane {
+	struct courier *courier;
 	char *address;
 	struct member *members;
 	size_t n[N_LANE_STAGES];
 	size_t n_batches;
 	size_t fit;			/* as many went into one value */
 	unsigned settled;		/* batches before one more is tried */
+	struct timer *gather;		/* until then those who come are waited for */
+	bool gathered;
 	UT_hash_handle hh;
 };
 
@@ -59,6 +62,7 @@ static void lane_maybe_free(struct lanes *ls, struct lane *lane)
 	if (lane->members != NULL || lane->n_batches > 0)
 		return;
 	HASH_DELETE(hh, ls->lanes, lane);
+	timer_free(&lane->gather);
 	talloc_free(lane);
 }
 
@@ -100,12 +104,14 @@ static struct lane *lane_find(struct lanes *ls, const char *address)
 	return lane;
 }
 
-static struct lane *lane_get(struct lanes *ls, const char *address)
+static struct lane *lane_get(struct courier *c, const char *address)
 {
+	struct lanes *ls = c->lanes;
 	struct lane *lane = lane_find(ls, address);
 
 	if (lane == NULL) {
 		lane = talloc_zero(ls, struct lane);
+		lane->courier = c;
 		lane->address = talloc_strdup(lane, address);
 		lane->fit = FIT;
 		HASH_ADD_KEYPTR(hh, ls->lanes, lane->address, strlen(lane->address), lane);
@@ -171,6 +177,7 @@ static void batch_start(struct courier *c, struct lane *lane, const char *fpr)
 	struct batch *b = talloc_zero(c->lanes, struct batch);
 	struct member *m, *next;
 
+	lane->gathered = false;
 	b->ticket = ++c->lanes->last_ticket;
 	b->address = talloc_strdup(b, lane->address);
 	HASH_ITER(hh, lane->members, m, next) {
@@ -204,7 +211,7 @@ static bool can_make(struct courier *c, const struct lane *lane)
 	size_t coming = lane->n[LANE_COMING] + lane->n[LANE_ASKING];
 
 	return lane->n[LANE_READY] > 0 && lane->n_batches < BATCHES_MAX &&
-	    (coming == 0 || is_full(lane, lane->n[LANE_READY])) && resolve_own_key(c->parts.resolve).len > 0;
+	    (coming == 0 || lane->gathered || is_full(lane, lane->n[LANE_READY])) && resolve_own_key(c->parts.resolve).len > 0;
 }
 
 /* reason NULL: it is us who are not ready. */
@@ -226,6 +233,25 @@ static void each_ready_again(struct courier *c, struct lane *lane, const char *r
 	}
 }
 
+static void lane_run(struct courier *, struct lane *);
+
+static void on_gathered(void *arg)
+{
+	struct lane *lane = arg;
+
+	lane->gathered = lane->n[LANE_READY] > 0;
+	lane_run(lane->courier, lane);
+}
+
+/* Those who are ready wait for those who come, but not for long. */
+static void gather(struct courier *c, struct lane *lane)
+{
+	if (lane->gather == NULL)
+		lane->gather = timer_new(c->parts.loop, on_gathered, lane);
+	if (!timer_is_set(lane->gather))
+		timer_set(lane->gather, GATHER_MS);
+}
+
 static void lane_run(struct courier *c, struct lane *lane)
 {
 	void *ctx = talloc_new(NULL);
@@ -239,6 +265,8 @@ static void lane_run(struct courier *c, struct lane *lane)
 			each_ready_again(c, lane, "the key is not settled");
 	} else if (lane->n[LANE_READY] > 0 && resolve_own_key(c->parts.resolve).len == 0) {
 		each_ready_again(c, lane, NULL);
+	} else if (lane->n[LANE_READY] > 0 && !lane->gathered) {
+		gather(c, lane);
 	}
 	lane_maybe_free(c->lanes, lane);
 	talloc_free(ctx);
@@ -246,7 +274,7 @@ static void lane_run(struct courier *c, struct lane *lane)
 
 void lanes_set(struct courier *c, const char *address, uint64_t rcpt, enum lane_stage stage)
 {
-	struct lane *lane = lane_get(c->lanes, address);
+	struct lane *lane = lane_get(c, address);
 	struct member *m;
 
 	HASH_FIND(hh, lane->members, &rcpt, sizeof(rcpt), m);
@@ -399,7 +427,7 @@ void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct by
 	if (b == NULL || c->agenda == NULL)
 		return;
 	HASH_DELETE(hh, c->lanes->batches, b);
-	lane = lane_get(c->lanes, b->address);
+	lane = lane_get(c, b->address);
 	lane->n_batches--;
 	if (res == OK)
 		learn_fit(lane, b->n, n);
@@ -426,6 +454,6 @@ void courier_on_made(void *courier, uint64_t ticket, enum outcome res, struct by
 	if (posting.id != 0 && store_posting_pending(c->parts.store, posting.id) == 0)
 		store_posting_drop(c->parts.store, posting.id);
 	store_when_durable(c->parts.store, on_offer_durable, o);
-	lane_run(c, lane_get(c->lanes, b->address));
+	lane_run(c, lane_get(c, b->address));
 	talloc_free(b);
 }
