@@ -148,8 +148,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE network(id INTEGER PRIMARY KEY, number INTEGER NOT NULL, instead_of INTEGER NOT NULL, bootstrap TEXT NOT NULL);",
 
 	/* 9: whether any recipient of a letter is not done, and in which states they are, without looking at each */
-	"DROP INDEX rcpt_letter;"
-	"CREATE INDEX rcpt_letter ON rcpt(letter, done, state);",
+	"DROP INDEX rcpt_letter; CREATE INDEX rcpt_letter ON rcpt(letter, done, state);",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };
