@@ -1,9 +1,14 @@
 """Mail from someone who is not there: groups whose members hold each other's outboxes, each peer on a host of its own."""
 import base64
 import os
+import contextlib
+import hmac
 import re
+import sqlite3
 import subprocess
 import unittest
+import urllib.error
+import urllib.request
 
 from hosts import needed
 from peers import ImapNo, Timeout, until
@@ -68,6 +73,37 @@ class InGroup(OnHosts):
 
     def others(self, *without):
         return [p for p in self.group if p not in without]
+
+    def proof(self, sender, word="get"):
+        """h and T_word of the one letter that is under way to dora."""
+        with contextlib.closing(sqlite3.connect("file:%s/state.db?mode=ro" % sender.state, uri=True)) as db:
+            [(h, secret)] = db.execute("SELECT hash, secret FROM letter JOIN rcpt ON rcpt.letter = letter.id WHERE address = ?",
+                                       (self.dora.address,)).fetchall()
+        return h, hmac.digest(secret, word.encode() + b"\0" + h, "sha256")
+
+    def ask(self, holder, h, t_get):
+        """As dora would, from her host: the status, or None when there is no way to him."""
+        request = urllib.request.Request("%s/outbox/%s" % (holder.url, h.hex()),
+                                         headers={"Authorization": "P2pMTA " + base64.b64encode(t_get).decode()})
+        try:
+            with self.dora.inside(), urllib.request.urlopen(request, timeout=3) as answer:
+                answer.read()
+                return answer.status
+        except urllib.error.HTTPError as e:
+            return e.code
+        except OSError:
+            return None
+
+    def ask_until_gone(self, holder, h, t_get):
+        """He knows in the end that it was taken back, and never gave it until then."""
+        answers = []
+
+        def ask():
+            answers.append(self.ask(holder, h, t_get))
+            return answers[-1] == 410
+        until(ask, holder.name + " knows", 60)
+        self.assertNotIn(200, answers)
+        until(lambda: not replicas(holder), holder.name + " forgets it", 60)
 
     def nothing_left(self, *peers):
         """No replica stays behind."""
@@ -230,6 +266,59 @@ class Three(InGroup):
         self.bob.send(self.dora, m)
         until(lambda: len(replicas(self.alice)) == 2, "alice holds both", 60)
         self.assertEqual(replicas(self.carol), [])
+
+
+class CutOff(InGroup):
+    """carol is not in the network while bob takes a letter back that she holds; when she is there again, bob is gone."""
+
+    def held(self):
+        self.dora.stop()
+        self.send(self.bob)
+        self.wait_held(self.bob, self.others(self.bob))
+        return self.proof(self.bob)
+
+    def taken_back(self):
+        self.bob.ctl("cancel", self.bob.queue()[0]["id"])
+        until(lambda: not replicas(self.alice), "alice forgets it")
+        self.bob.kill()
+
+    def wait_log(self, peer, since, words, seconds=60):
+        until(lambda: words in peer.log()[since:], "%s logs %s" % (peer.name, words), seconds)
+
+    def test_cable_pulled(self):
+        asked = self.held()
+        self.assertEqual(self.ask(self.carol, *asked), 200)
+        since = len(self.carol.log())
+        self.carol.unplug()
+        self.taken_back()
+        self.wait_log(self.carol, since, b'member=%s replicas=withheld why="no network"' % self.bob.address.encode(), 120)
+        self.carol.plug()
+        self.ask_until_gone(self.carol, *asked)
+
+    def test_started_without_network(self):
+        asked = self.held()
+        self.carol.stop()
+        self.carol.unplug()
+        since = len(self.carol.log())
+        self.carol.start()
+        self.taken_back()
+        for p in self.others(self.carol):
+            self.wait_log(self.carol, since, b"member=%s state=away" % p.address.encode())
+        self.carol.plug()
+        self.ask_until_gone(self.carol, *asked)
+
+
+    def test_cable_pulled_for_a_moment(self):
+        """Before the network is missed; from the first sign of alice on carol asks first."""
+        asked = self.held()
+        since = len(self.carol.log())
+        self.carol.unplug()
+        self.taken_back()
+        for p in self.others(self.carol):
+            self.wait_log(self.carol, since, b"member=%s state=away" % p.address.encode())
+        self.carol.plug()
+        self.wait_log(self.carol, since, b"member=%s state=up" % self.alice.address.encode())
+        self.ask_until_gone(self.carol, *asked)
 
 
 class NatSender(InGroup):

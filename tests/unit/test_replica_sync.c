@@ -7,7 +7,8 @@
 
 static struct replicas r;
 static struct member ann, bob, carl;
-static bool serves, served_old;
+static bool serves, served_old, dht_ready;
+static const char *why;		/* he is off: what the call says */
 static uint64_t applied;
 static char dummy;
 
@@ -78,8 +79,29 @@ void member_save(struct member *m)
 
 bool member_can_be_asked(const struct member *m)
 {
-	(void)m;
-	return true;
+	return m->urls[0] != '\0';
+}
+
+bool members_is_alone(const struct replicas *all)
+{
+	(void)all;
+	return false;
+}
+
+bool dht_is_ready(const struct dht *dht)
+{
+	(void)dht;
+	return dht_ready;
+}
+
+void tell_to(struct member *m, bool all)
+{
+	(void)m, (void)all;
+}
+
+void tell_changed(const struct member *owner)
+{
+	(void)owner;
 }
 
 char *member_path(const void *c, const char *owner, const char *what)
@@ -141,7 +163,7 @@ static struct bytes list(uint64_t serial)
 static void answer(void)
 {
 	int64_t said = says[call.to == &ann ? 0 : call.to == &bob ? 1 : 2];
-	struct http_reply reply = { .status = said > 0 ? 200 : said == OFF ? 0 : 401, .text = "" };
+	struct http_reply reply = { .status = said > 0 ? 200 : said == OFF ? 0 : 401, .text = why };
 	void (*done)(void *, const struct http_reply *) = call.done;
 
 	if (said > 0)
@@ -192,6 +214,8 @@ static void begin(int64_t age_s)
 	ann.row.issued_s = clock_now_s() - age_s;
 	ann.row.confirmed_s = clock_now_s();
 	serves = served_old = false;
+	dht_ready = true;
+	why = "";
 	applied = 0;
 	store_replica_list_set(st, "ann@home", list(10));
 	sync_judge(&ann);
@@ -249,8 +273,59 @@ START_TEST(later)
 }
 END_TEST
 
+/* That nobody answers says nothing without a network. */
+START_TEST(cut_off)
+{
+	begin(HOUR);
+	memcpy(says, (int64_t[]){ OFF, OFF, OFF }, sizeof(says));
+	dht_ready = false;
+	round_of(&ann);
+	ck_assert(!serves);
+	round_now(&ann);
+	dht_ready = true;	/* it came while they were asked */
+	round_of(&ann);
+	ck_assert(!serves);
+	round_of(&ann);
+	ck_assert(serves);
+	dht_ready = false;
+	round_of(&ann);
+	ck_assert(!serves);
+	why = "connection refused by 198.51.100.7:4180";
+	round_of(&ann);
+	ck_assert(serves);
+	sync_absent(&ann);
+	ck_assert(!serves);
+}
+END_TEST
+
+/* Who cannot be asked has a sync and a quarter to come by himself. */
+START_TEST(hidden_one)
+{
+	begin(HOUR);
+	r.settings.sync_ms = 60000;
+	bob.urls = (char *)(uintptr_t)"";
+	ann.absent_ms = clock_mono_ms();
+	memcpy(says, (int64_t[]){ OFF, 20, 10 }, sizeof(says));
+	round_of(&ann);
+	ck_assert(!serves && applied == 0);
+	ann.absent_ms -= 74000;
+	round_of(&ann);
+	ck_assert(!serves);
+	ann.absent_ms -= 1001;
+	round_of(&ann);
+	ck_assert(serves);
+	says[0] = 10;		/* the owner need not wait for anybody */
+	ann.absent_ms = clock_mono_ms();
+	ann.confirmed = ann.round_done = false;
+	round_of(&ann);
+	ck_assert(serves);
+}
+END_TEST
+
 UNIT_SUITE("replica_sync")
 	tcase_add_checked_fixture(unit_case, unit_setup, unit_teardown);
 	UNIT_LOOP(after_an_absence, cases);
 	UNIT(later);
+	UNIT(cut_off);
+	UNIT(hidden_one);
 UNIT_END

@@ -56,9 +56,25 @@ void member_save(struct member *m)
 	m->has_row = true;
 }
 
+bool members_is_alone(const struct replicas *r)
+{
+	for (const struct member *m = r->members; m != NULL; m = m->hh.next)
+		if (m->heard_ms != 0 && !m->away)
+			return false;
+	return true;
+}
+
+static void absent(struct replicas *r)
+{
+	struct member *m, *next;
+
+	HASH_ITER(hh, r->members, m, next)
+		sync_absent(m);
+}
+
 void member_heard(struct member *m)
 {
-	bool news = m->away || m->heard_ms == 0;
+	bool news = m->away || m->heard_ms == 0, alone = members_is_alone(m->r);
 
 	if (news || m->missed)
 		tell_to(m, news);
@@ -74,7 +90,10 @@ void member_heard(struct member *m)
 	log_info("member=%s state=up", m->address);
 	m->r->hooks.seen(m->r->hooks.arg, m->address);
 	stand_changed(m->r->stand);
-	sync_now(m);
+	if (alone)
+		absent(m->r);	/* we may have been cut off */
+	else
+		sync_returned(m);
 	push_to(m);
 }
 
@@ -326,8 +345,8 @@ static void look_absent(struct replicas *r)
 			if (m->heard_ms != 0 && !m->away)
 				m->row.seen_s = clock_now_s() - gone_ms / 1000;
 			m->heard_ms = 0;
-			sync_absent(m);
 		}
+		absent(r);
 	}
 	r->table.awake(r->table.members);
 }

@@ -75,6 +75,9 @@ struct member {
 	bool doubt;			/* the same of another member, in this round */
 	size_t n_asked;			/* others in this round */
 	bool said;			/* one of them has shown what we have, or something newer */
+	bool online;			/* the DHT was there when this round began */
+	bool life;			/* a host has answered in it, or refused */
+	bool cut;			/* the last round found no network: that nobody answered says nothing */
 	bool serving;			/* what we hold of his may be given away */
 	/* push.c */
 	struct http_transfer *push_call, *held_call;
@@ -196,6 +199,10 @@ void sync_stop(struct member *);
 void sync_take(struct member *owner, struct bytes octets, void (*done)(void *arg, unsigned status), void *arg);
 /* We were not there for a while: what he may have withdrawn meanwhile is not known. */
 void sync_absent(struct member *);
+/* He is there again, and may know better than we do what owners who are away took back. */
+void sync_returned(struct member *);
+/* Nobody is believed up. */
+bool members_is_alone(const struct replicas *);
 /* May his replicas be served? */
 void sync_judge(struct member *);
 

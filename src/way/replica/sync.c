@@ -10,9 +10,11 @@
  * replicas are not served until the owner or another member has been heard;
  * when everybody was asked and nobody answered, a list made less than a day
  * ago will do (p2pmta-protocol(7), section 8). Who is not let in any more has
- * been answered: he may have been removed, and serves nothing. What was brought
- * to us may have waited in a socket during the absence, so it is taken, but not
- * as a word of now: we ask.
+ * been answered: he may have been removed, and serves nothing. Whether nobody is
+ * there or we are cut off from all looks the same, so the first sign of a member
+ * after nobody was up counts as the end of an absence, and a round without any
+ * network says nothing. What was brought to us may have waited in a socket
+ * during the absence, so it is taken, but not as a word of now: we ask.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -22,6 +24,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "way/replica/state.h"
+
+enum { LONE_MS = 10000 };	/* between two rounds while nobody is up */
 
 static void ask_next(struct member *m);
 
@@ -101,6 +105,7 @@ void sync_judge(struct member *m)
 	bool fresh = m->row.serial != 0 && clock_now_s() - m->row.issued_s < LIST_FRESH_S && !m->shut_out && !m->doubt;
 	bool serve = m->confirmed || (m->round_done && fresh && patience(m) == 0);
 
+	serve = serve && !m->cut;
 	m->r->table.serve(m->r->table.members, m->address, serve);
 	if (serve != m->serving)
 		stand_changed(m->r->stand);
@@ -112,7 +117,7 @@ static void confirm(struct member *m)
 	bool news = !m->confirmed || clock_now_s() - m->row.confirmed_s > 60;
 
 	m->confirmed = true;
-	m->shut_out = false;
+	m->shut_out = m->cut = false;
 	m->row.confirmed_s = clock_now_s();
 	if (news)
 		member_save(m);
@@ -181,8 +186,12 @@ static void take_list(struct member *m, const struct opening *o)
 static void round_over(struct member *m)
 {
 	int64_t left = patience(m);
+	bool was_cut = m->cut;
 
 	m->round_done = true;
+	m->cut = !m->said && !m->life && !(m->online && dht_is_ready(m->r->parts.dht));
+	if (m->cut && !was_cut)
+		log_info("member=%s replicas=withheld why=\"no network\"", m->address);
 	if (m->said && left == 0)
 		confirm(m);
 	m->said = false;
@@ -288,6 +297,11 @@ void sync_take(struct member *m, struct bytes octets, void (*done)(void *arg, un
 
 /* --- a round --- */
 
+static void note_life(struct member *m, const struct http_reply *reply)
+{
+	m->life |= reply->status != 0 || strstr(reply->text, "refused") != NULL;
+}
+
 static void on_greeting(void *arg, const struct http_reply *reply)
 {
 	struct member *m = arg;
@@ -295,6 +309,7 @@ static void on_greeting(void *arg, const struct http_reply *reply)
 	m->list_call = NULL;
 	m->asking = ASK_OTHERS;
 	member_answered(m, reply);
+	note_life(m, reply);
 	if (reply->status == 200) {
 		struct opening *o = opening_new(m, reply->body, "");
 
@@ -313,6 +328,7 @@ static void on_list(void *arg, const struct http_reply *reply)
 	m->list_call = NULL;
 	m->asking = ASK_OTHERS;
 	member_answered(m, reply);
+	note_life(m, reply);
 	if (reply->status == 304) {
 		confirm(m);
 		round_over(m);
@@ -339,6 +355,7 @@ static void on_copy(void *arg, const struct http_reply *reply)
 	struct member *m = arg;
 
 	m->list_call = NULL;
+	note_life(m, reply);
 	m->doubt |= reply->status == 401;
 	m->said |= reply->status == 304 || (reply->status == 200 && is_ours_already(m, reply->body));
 	if (reply->status == 200 && !is_ours_already(m, reply->body)) {
@@ -403,11 +420,14 @@ static void on_round(void *arg)
 {
 	struct member *m = arg;
 
-	timer_set(m->sync, m->r->settings.sync_ms);
+	int64_t sync_ms = m->r->settings.sync_ms;
+
+	timer_set(m->sync, sync_ms > LONE_MS && members_is_alone(m->r) ? LONE_MS : sync_ms);
 	if (m->list_call != NULL || m->opening)
 		return;
 	m->n_asked = 0;
-	m->said = m->doubt = false;
+	m->said = m->doubt = m->life = false;
+	m->online = dht_is_ready(m->r->parts.dht);
 	m->asking = m->urls[0] == '\0' ? ASK_OTHERS : m->row.token_serial == 0 ? ASK_GREETING : ASK_HIMSELF;
 	ask_next(m);
 }
@@ -427,6 +447,14 @@ void sync_absent(struct member *m)
 	m->confirmed = m->round_done = m->said = false;
 	sync_judge(m);
 	sync_now(m);
+}
+
+void sync_returned(struct member *m)
+{
+	sync_now(m);
+	for (struct member *owner = m->r->members; owner != NULL; owner = owner->hh.next)
+		if (owner->away && member_has_fellow(owner, m))
+			sync_now(owner);
 }
 
 void sync_stop(struct member *m)
