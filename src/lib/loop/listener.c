@@ -19,7 +19,7 @@
 #include "lib/loop/conn.h"
 #include "lib/loop/private.h"
 
-enum { ACCEPT_ONCE = 16, STARVED_MS = 500, BACKLOG = 128 };
+enum { ACCEPT_ONCE = 8, STARVED_MS = 500, BACKLOG = 128 };
 
 struct listener {
 	int fd;
