@@ -138,11 +138,12 @@ static size_t add_recipients(struct courier *c, uint64_t letter, const struct co
 		if (p == NULL) {
 			p = talloc_zero(NULL, struct peer);
 			memcpy(p->address, address, sizeof(p->address));
-			p->orcpt = sub->orcpt[i];
 			HASH_ADD_STR(seen, address, p);
 			n++;
 		}
 		p->tell |= sub->tell[i];
+		if (p->orcpt == NULL)
+			p->orcpt = sub->orcpt[i];
 	}
 	HASH_ITER(hh, seen, p, next) {
 		store_rcpt_add(c->parts.store, letter, p->address, p->tell, p->orcpt);
