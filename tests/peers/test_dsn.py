@@ -62,6 +62,32 @@ class Dsn(Scene):
         self.alice.wait_empty()
         self.assertNoMore(self.alice, 0)
 
+    def test_deleted_unread(self):
+        """Told to whoever asked for reports of failure in so many words."""
+        self.submit([("bob@home", "NOTIFY=SUCCESS,FAILURE")], letter(self.alice, self.bob, "asked"))
+        self.submit([("bob@home", "")], letter(self.alice, self.bob, "not asked"))
+        self.submit([("bob@home", "NOTIFY=SUCCESS")], letter(self.alice, self.bob, "asked for the good news"))
+        for uid in self.bob.wait_mail(3):
+            self.bob.delete(uid)
+        [uid] = self.alice.wait_mail(1)
+        whole, _, _, each = self.report(uid)
+        self.assertIn("asked", whole["Subject"].split())
+        self.assertNotIn("not", whole["Subject"].split())
+        self.assertEqual(each["bob@home"]["Action"], "failed")
+        self.assertEqual(each["bob@home"]["Status"], "5.7.1")
+        self.assertIn("deleted it unread", each["bob@home"]["Diagnostic-Code"])
+        self.alice.wait_empty()
+        self.assertNoMore(self.alice, 1)
+
+    def test_tags_of_one_peer(self):
+        """One copy and one report; what the second RCPT says is not lost."""
+        self.submit([("bob+a@home", ""), ("bob+b@home", "NOTIFY=SUCCESS ORCPT=rfc822;bob+2Bb@home")], letter(self.alice, self.bob))
+        [uid] = self.bob.wait_mail(1)
+        self.bob.body(uid)
+        [uid] = self.alice.wait_mail(1)
+        _, _, _, each = self.report(uid)
+        self.assertEqual(each["bob@home"]["Original-Recipient"], "rfc822;bob+b@home")
+
     def test_failed_together(self):
         """One report for two; the third wants none; the letter comes back as a whole."""
         m = self.give_up(("one@nowhere", "NOTIFY=FAILURE"), ("two@nowhere", ""), ("three@nowhere", "NOTIFY=NEVER"), mail="RET=FULL")

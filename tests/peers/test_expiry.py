@@ -39,7 +39,7 @@ class Expiry(Scene):
         [uid] = self.bob.wait_mail(1)
         self.bob.stop()
         self.alice.restart(P2PMTA_CLOCK_OFFSET=4 * DAY)
-        body = self.dsn(b"failed", b"bob@home", b"too long", b"it was not collected in time", b"It is not tried again.")
+        body = self.dsn(b"failed", b"bob@home", b"too long", b"it was announced, and not collected until \\w+, ", b"It is not tried again.")
         self.assertIn(b"Status: 5.4.7\r\n", body)
         self.alice.wait_empty()
         self.bob.set_conf("policy", "rescue", "false")
@@ -47,6 +47,32 @@ class Expiry(Scene):
         until(lambda: "$Expired" in self.bob.flags(uid), "bob's entry says $Expired", 60)
         with self.assertRaises(ImapNo):
             self.bob.body(uid)
+
+    def test_never_announced(self):
+        """bob's key is known and nobody takes the notification: queue.lifetime holds here too, and no report speaks of bob's will."""
+        self.alice.set_conf("queue", "lifetime", '"2h"')
+        self.alice.set_conf("queue", "warn_after", '"1h"')
+        self.alice.restart()
+        self.alice.send(self.bob, letter(self.alice, self.bob, "known"))
+        self.bob.body(self.bob.wait_mail(1)[0])
+        self.alice.wait_empty()
+        self.bob.stop()
+        begin = time.time()
+        self.alice.send(self.bob, letter(self.alice, self.bob, "nobody listens"))
+        until(lambda: self.alice.queue()[0]["recipients"][0]["reason"], "it is tried again")
+        self.assertEqual(self.alice.states()[self.bob.address], "offered")
+        self.alice.restart(P2PMTA_CLOCK_OFFSET=HOUR * 3 // 2)
+        body = self.dsn(b"delayed", b"bob@home", b"nobody listens", b"neither the DHT nor the receiver took the notification",
+                        b"It is tried again until \\w+, ")
+        until_s = parsedate_to_datetime(re.search(rb"Will-Retry-Until: (.*)\r", body).group(1).decode()).timestamp()
+        self.assertAlmostEqual(until_s, begin + 2 * HOUR, delta=HOUR / 4)
+        self.alice.delete(self.alice.uids()[0])
+        self.alice.restart(P2PMTA_CLOCK_OFFSET=3 * HOUR)
+        body = self.dsn(b"failed", b"bob@home", b"nobody listens", b"neither the DHT nor the receiver took the notification",
+                        b"It is not tried again.")
+        self.assertIn(b"Status: 5.4.7\r\n", body)
+        self.assertNotIn(b"collected", body)
+        self.alice.wait_empty()
 
     def test_never_resolves(self):
         self.alice.set_conf("queue", "lifetime", '"2d"')

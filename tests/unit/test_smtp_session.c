@@ -142,7 +142,7 @@ START_TEST(smtp_dsn_parameters)
 	PLAY("dsn", LOGIN, "C MAIL FROM:<alice@home> RET=HDRS ENVID=QQ+2B3", "S 250", "C RCPT TO:<bob@home> NOTIFY=SUCCESS ORCPT=rfc822;Bob+40Home",
 	    "S 250", "C RCPT TO:<carol@x.y> NOTIFY=NEVER", "S 250", "C RCPT TO:<bob@home> NOTIFY=DELAY,FAILURE ORCPT=rfc822;x", "S 250",
 	    "C DATA", "S 354", "R From: alice@home\r\n\r\n.\r\n", "S 250 2.0.0");
-	ck_assert_str_eq(p.recipients, " bob@home/7/rfc822;Bob@Home carol@x.y/0");
+	ck_assert_str_eq(p.recipients, " bob@home/15/rfc822;Bob@Home carol@x.y/0");
 	ck_assert_int_eq(p.ret, SMTP_RET_HDRS);
 	ck_assert_str_eq(p.envid, "QQ+3");
 	PLAY("utf-8", "C MAIL FROM:<alice@home> SMTPUTF8", "S 250", "C RCPT TO:<bob@home> ORCPT=utf-8;j\xc3\xbcrgen@\xf0\x9f\x98\x80",

@@ -72,9 +72,12 @@ static struct bytes whole_original(struct courier *c, const void *ctx, const str
 	return whole;
 }
 
-static int64_t lifetime_end_ms(const struct courier *c, const struct letter *l)
+/* Until when it is tried: a notification that is made already has an end of its own, too. */
+static int64_t tries_end_ms(const struct courier *c, const struct rcpt *r, const struct letter *l)
 {
-	return l->submitted_ms + c->settings.lifetime_s * 1000;
+	int64_t end = courier_lifetime_end_ms(c, l), expires = r->expires_s * 1000;
+
+	return r->posting != 0 && expires < end ? expires : end;
 }
 
 static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const struct letter *l, enum dsn_action action)
@@ -84,7 +87,13 @@ static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const s
 
 	switch (action) {
 	case DSN_FAILED:
-		about.status = courier_failure_status(r->since_ms < lifetime_end_ms(c, l), l->sealed);
+		if (r->state == RCPT_DECLINED) {
+			about.status = "5.7.1";
+			about.reason = "the recipient deleted it unread";
+			about.next = "There is nothing left to do.";
+			break;
+		}
+		about.status = courier_failure_status(r->since_ms < tries_end_ms(c, r, l), l->sealed);
 		about.next = "It is not tried again. The message was withdrawn from this recipient.";
 		break;
 	case DSN_EXPIRED:
@@ -92,7 +101,7 @@ static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const s
 		about.next = "It is not tried again. The message was withdrawn from this recipient.";
 		break;
 	case DSN_DELAYED:
-		about.retry_until_s = r->state == RCPT_OFFERED ? r->expires_s : lifetime_end_ms(c, l) / 1000;
+		about.retry_until_s = tries_end_ms(c, r, l) / 1000;
 		clock_print_rfc5322(about.retry_until_s, until, sizeof(until));
 		about.status = "4.4.1";
 		about.next = talloc_asprintf(r, "It is tried again until %s.", until);
@@ -108,13 +117,23 @@ static struct dsn_rcpt describe(struct courier *c, const struct rcpt *r, const s
 	return about;
 }
 
+/*
+ * Deleted unread: a failure (RFC 3464 section 2.3.3: it could not be delivered to the recipient), but
+ * whoever asked for no reports is not told what the recipient did with his mail.
+ */
+static bool is_declined(const struct rcpt *r)
+{
+	return r->state == RCPT_DECLINED && (r->tell & RCPT_TELL_ASKED);
+}
+
 /* Which of a letter's recipients belong into this report? */
 static bool is_meant(const struct rcpt *r, enum dsn_action action)
 {
 	switch (action) {
 	case DSN_FAILED:
 	case DSN_EXPIRED:
-		return !r->done && (r->state == RCPT_FAILED || r->state == RCPT_EXPIRED) && (r->tell & RCPT_TELL_FAILURE);
+		return !r->done && (r->state == RCPT_FAILED || r->state == RCPT_EXPIRED || is_declined(r)) &&
+		    (r->tell & RCPT_TELL_FAILURE);
 	case DSN_DELAYED:
 		return !r->done && !r->warned && r->tries > 0 && r->state < RCPT_NOTIFIED && (r->tell & RCPT_TELL_DELAY);
 	case DSN_DELIVERED:
@@ -136,6 +155,8 @@ static void conclude(struct courier *c, struct rcpt *r, enum dsn_action action, 
 	switch (action) {
 	case DSN_FAILED:
 	case DSN_EXPIRED:
+		if (r->state == RCPT_DECLINED)
+			sent_end_offer(c, r, store_letter_find(c->parts.store, r, r->letter));
 		r->done = true;
 		store_rcpt_save(c->parts.store, r);
 		break;
@@ -243,11 +264,13 @@ void report_delay(struct courier *c, struct rcpt *r)
 		report(c, r, DSN_DELAYED);
 }
 
-bool report_success(struct courier *c, struct rcpt *r)
+bool report_receipt(struct courier *c, struct rcpt *r)
 {
-	if (!is_meant(r, DSN_DELIVERED))
+	enum dsn_action action = r->state == RCPT_DECLINED ? DSN_FAILED : DSN_DELIVERED;
+
+	if (!is_meant(r, action))
 		return false;
-	report(c, r, DSN_DELIVERED);
+	report(c, r, action);
 	return true;
 }
 

@@ -77,11 +77,14 @@ void rcpt_again(struct courier *c, struct rcpt *r, const char *reason, int64_t f
 	agenda_set(c->agenda, AGENDA_RCPT, r->id, r->due_ms);
 }
 
-static bool is_over_age(struct courier *c, const struct rcpt *r)
+int64_t courier_lifetime_end_ms(const struct courier *c, const struct letter *l)
 {
-	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
+	return l->submitted_ms + c->settings.lifetime_s * 1000;
+}
 
-	return clock_now_ms() >= l->submitted_ms + c->settings.lifetime_s * 1000;
+static bool is_over_age(const struct courier *c, const struct rcpt *r)
+{
+	return clock_now_ms() >= courier_lifetime_end_ms(c, store_letter_find(c->parts.store, r, r->letter));
 }
 
 void rcpt_failed(struct courier *c, struct rcpt *r, enum outcome res, const char *reason)

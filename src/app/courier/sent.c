@@ -13,7 +13,9 @@
 #include "lib/mail/value.h"
 
 /* POSTs to a receiver who does not answer: in addition to the DHT, ever less often. */
-enum { POST_FIRST_S = 60, POST_MAX_S = 3600, NOTIFY_FIRST_S = 2, NOTIFY_MAX_S = 300 };
+enum { POST_FIRST_S = 60, POST_MAX_S = 3600, NOTIFY_FIRST_S = 2, NOTIFY_MAX_S = 300, NOTIFY_LAST_S = 30 };
+
+#define NOT_TAKEN "neither the DHT nor the receiver took the notification"
 
 void rcpt_proof(const struct rcpt *r, const struct letter *l, int proof, uint8_t out[32])
 {
@@ -61,25 +63,44 @@ static bool is_expired(const struct rcpt *r)
 	return clock_now_s() >= r->expires_s;
 }
 
-static void expire(struct courier *c, struct rcpt *r, const struct letter *l)
+static void give_up(struct courier *c, struct rcpt *r, const struct letter *l, enum rcpt_state state, const char *reason)
 {
-	rcpt_move(c, r, RCPT_EXPIRED, "it was not collected in time");
+	rcpt_move(c, r, state, reason);
 	sent_end_offer(c, r, l);
 	out_show(c, r->letter);
+}
+
+static void expire(struct courier *c, struct rcpt *r, const struct letter *l)
+{
+	char until[40];
+
+	clock_print_rfc5322(r->expires_s, until, sizeof(until));
+	give_up(c, r, l, RCPT_EXPIRED, talloc_asprintf(r, "it was announced, and not collected until %s", until));
+}
+
+/* Nobody may have had the chance to take it while we were away ourselves: then there is one more try. */
+static bool was_tried_in_time(const struct rcpt *r)
+{
+	return clock_now_ms() < r->due_ms + NOTIFY_LAST_S * 1000;
 }
 
 void sent_notify(struct courier *c, struct rcpt *r)
 {
 	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
 
-	if (is_expired(r)) {
-		expire(c, r, l);
+	bool is_over_age = clock_now_ms() >= courier_lifetime_end_ms(c, l);
+
+	if (is_expired(r) || (is_over_age && was_tried_in_time(r))) {
+		give_up(c, r, l, RCPT_FAILED, NOT_TAKEN);
 		return;
 	}
 	offer(c, r, r, l);
 	bring_out(c, r);
-	rcpt_again(c, r, r->tries > 0 ? "neither the DHT nor the receiver took the notification" : "",
-	    NOTIFY_FIRST_S, NOTIFY_MAX_S);
+	if (is_over_age) {
+		rcpt_again(c, r, NOT_TAKEN, NOTIFY_LAST_S, NOTIFY_LAST_S);
+		return;
+	}
+	rcpt_again(c, r, r->tries > 0 ? NOT_TAKEN : "", NOTIFY_FIRST_S, NOTIFY_MAX_S);
 	report_delay(c, r);
 }
 
@@ -174,7 +195,7 @@ void sent_finish(struct courier *c, struct rcpt *r)
 
 void sent_withdraw(struct courier *c, struct rcpt *r)
 {
-	if (report_success(c, r))
+	if (report_receipt(c, r))
 		return;
 	sent_end_offer(c, r, store_letter_find(c->parts.store, r, r->letter));
 	sent_finish(c, r);
@@ -229,7 +250,7 @@ static void take_receipt(struct courier *c, struct rcpt *r, bool declined)
 	if (was_done) {
 		r->done = true;
 		store_rcpt_save(c->parts.store, r);
-		report_success(c, r);
+		report_receipt(c, r);
 	}
 }
 

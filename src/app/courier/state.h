@@ -44,6 +44,8 @@ void courier_step(struct courier *, const char *step);
 int64_t courier_pause_ms(unsigned n, int64_t first_s, int64_t max_s);
 /* The DSN's word (RFC 3463) for one that is given up: the time is over, else, by where it failed, his address or key, or the message itself. */
 const char *courier_failure_status(bool in_time, bool sealed);
+/* When queue.lifetime is over for it. */
+int64_t courier_lifetime_end_ms(const struct courier *, const struct letter *);
 /* Write the row with a new state, due now, and log the change. */
 void rcpt_move(struct courier *, struct rcpt *, enum rcpt_state, const char *reason);
 /* Try the step again later: counts, pauses, keeps the reason. */
@@ -105,8 +107,8 @@ void rcpt_proof(const struct rcpt *, const struct letter *, int proof, uint8_t o
 /* report.c: steps */
 void report_failure(struct courier *, struct rcpt *);
 void report_delay(struct courier *, struct rcpt *);
-/* `delivered`, when that was asked for: true, and sent_withdraw() follows when it is filed. False: nothing to say. */
-bool report_success(struct courier *, struct rcpt *);
+/* `delivered`, or that it was declined, when that was asked for: true, and sent_withdraw() follows when it is filed. False: nothing to say. */
+bool report_receipt(struct courier *, struct rcpt *);
 void report_stop(struct courier *);
 void report_conflict(struct courier *, const char *address, const char *fpr, const char *rival);
 

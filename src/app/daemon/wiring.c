@@ -59,7 +59,7 @@ static bool on_secret(void *arg, const char *user, struct scram_secret *out)
 }
 
 _Static_assert(SMTP_NOTIFY_SUCCESS == (int)RCPT_TELL_SUCCESS && SMTP_NOTIFY_FAILURE == (int)RCPT_TELL_FAILURE
-    && SMTP_NOTIFY_DELAY == (int)RCPT_TELL_DELAY, "the same bits");
+    && SMTP_NOTIFY_DELAY == (int)RCPT_TELL_DELAY && SMTP_NOTIFY_ASKED == (int)RCPT_TELL_ASKED, "the same bits");
 
 static void on_submit(void *arg, const struct smtp_submission *s, uint64_t ticket)
 {

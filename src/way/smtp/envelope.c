@@ -97,7 +97,7 @@ static const char *take_notify(struct params *p, const char *value)
 				bit = words[i].bit;
 		if (bit == 0)
 			return bad_value;
-		p->notify |= bit;
+		p->notify |= bit | SMTP_NOTIFY_ASKED;
 	}
 	return value ? NULL : bad_value;
 }
