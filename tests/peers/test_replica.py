@@ -270,6 +270,29 @@ class Cancel(Group):
         until(lambda: len(self.dave.uids()) == 1, "the entry goes", 60)
 
 
+class CancelHidden(Group):
+    """Nobody can ask bob for what he holds: nobody waits for his word."""
+    settings = {"bob": {"outbox_url": "{}"}}
+    sync = "8s"
+
+    def test_cancel_is_in_time(self):
+        self.send_to_absent_dave()
+        [queued] = self.alice.queue()
+        begin = time.monotonic()
+        [said] = self.alice.ctl("cancel", queued["id"])
+        self.assertEqual(said["state"], "in-time", said)
+        self.assertLess(time.monotonic() - begin, 2.5)
+        self.wait_none(self.bob, self.carol)
+
+
+class CancelHiddenAll(CancelHidden):
+    """Nor carol: these two never meet."""
+    settings = {"bob": {"outbox_url": "{}"}, "carol": {"outbox_url": "{}"}}
+
+    def wait_fellows(self, *peers):
+        until(lambda: self.up(self.alice) == ["bob", "carol"], "alice sees both", 40)
+
+
 class Nat(Group):
     settings = {"alice": {"outbox_url": "{}"}}
 

@@ -206,7 +206,7 @@ static void add(struct member *m, const char *address)
 /* We have ann's list 10, so old, and come back. */
 static void begin(int64_t age_s)
 {
-	r = (struct replicas){ .table = { .serve = table_serve, .list_set = table_list }, .parts = { .store = st } };
+	r = (struct replicas){ .settings = { .n_urls = 1 }, .table = { .serve = table_serve, .list_set = table_list }, .parts = { .store = st } };
 	add(&ann, "ann@home");
 	add(&bob, "bob@home");
 	add(&carl, "carl@home");

@@ -57,13 +57,14 @@ static bool held_by(const struct item *i, const char *address)
 	return i->holders == NULL;
 }
 
+/* Who has no URL gives nothing away: nobody can ask him, and if somebody could, he would not (sync_judge()). */
 const char *ours_holdout(const struct ours *o, const uint8_t hash[32])
 {
 	struct item *i;
 
 	HASH_FIND(hh_hash, o->by_hash, hash, 32, i);
 	for (const struct member *m = o->r->members; i != NULL && i->n_recalls > 0 && m != NULL; m = m->hh.next)
-		if (m->ours && held_by(i, m->address) && !knows(m, i))
+		if (m->ours && m->urls[0] != '\0' && held_by(i, m->address) && !knows(m, i))
 			return m->address;
 	return NULL;
 }

@@ -210,6 +210,7 @@ void push_published(struct replicas *r)
 		if (!m->away)
 			again(m, 0);
 	}
+	confirm_look(r);
 }
 
 void push_stop(struct member *m)

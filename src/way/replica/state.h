@@ -172,7 +172,7 @@ bool ours_file(const struct ours *, const uint8_t hash[32], enum replicas_what, 
 void ours_served(struct ours *, const uint8_t (*served)[2][32], size_t n);
 
 /* confirm.c */
-/* A member has said what he follows. */
+/* A member has said what he follows, or our list has changed. */
 void confirm_look(struct replicas *);
 void confirm_stop(struct replicas *);
 

@@ -106,7 +106,8 @@ void sync_judge(struct member *m)
 	bool serve = m->confirmed || (m->round_done && fresh && patience(m) == 0);
 
 	serve = serve && !m->cut;
-	m->r->table.serve(m->r->table.members, m->address, serve);
+	/* Owners count on it that who has no URL gives nothing away: ours_holdout(). */
+	m->r->table.serve(m->r->table.members, m->address, serve && m->r->settings.n_urls > 0);
 	if (serve != m->serving)
 		stand_changed(m->r->stand);
 	m->serving = serve;
