@@ -1,7 +1,9 @@
 /*
  * The real session over a socket pair, on the real loop, pool and disk. The
  * first octet: bit 0 logs in and begins DATA before the input, bit 3 the same
- * up to where BDAT may come; bits 1 and 2 say how a submission is answered. Nothing may stay: no session, no file.
+ * up to where BDAT may come; with bit 4 a message too large for memory is
+ * on its way then; bits 1 and 2 say how a submission is answered. Nothing may
+ * stay: no session, no file.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -21,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* "\0a\0b" */
 #define LOGIN "EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<alice@home>\r\nRCPT TO:<bob@home>\r\n"
 
-enum { INPUT_MAX = 65536 };
+enum { INPUT_MAX = 65536, BEGIN_MAX = SMTP_SMALL + 4096, LINE = 80, SIZE_LIMIT = 100000 };
 
 static struct {
 	struct loop *loop;
@@ -55,11 +57,21 @@ static void submit(void *arg, const struct smtp_submission *m, uint64_t ticket)
 {
 	uint8_t digest[DIGEST_LEN];
 
+	void *tmp = mem_ctx(NULL);
+	struct bytes octets = m->octets;
+	struct err e;
+
 	(void)arg;
-	/* Inputs are too small for a file. */
-	digest_of(m->octets, digest);
-	if (m->octets.len != m->size || memcmp(digest, m->digest, sizeof(digest)) != 0 || m->n_recipients == 0)
+	if (!octets.data) {
+		const char *path = files_fanout(tmp, f.dir, m->digest);
+		if (m->size <= SMTP_SMALL || files_get(tmp, path, SIZE_LIMIT, &octets, &e) != OK)
+			abort();
+		files_drop(path);
+	}
+	digest_of(octets, digest);
+	if (octets.len != m->size || memcmp(digest, m->digest, sizeof(digest)) != 0 || m->n_recipients == 0)
 		abort();
+	talloc_free(tmp);
 	smtp_submit_done(f.smtp, ticket, f.outcome, "because");
 }
 
@@ -117,7 +129,7 @@ static void start(void)
 	}
 	log_open("/dev/null", LOG_LEVEL_ERR);
 	const struct smtp_settings set = {
-		.max_size = 50000, .max_recipients = 5, .address = "alice@home", .spool = f.dir, .auth_delay_ms = 1,
+		.max_size = SIZE_LIMIT, .max_recipients = 5, .address = "alice@home", .spool = f.dir, .auth_delay_ms = 1,
 	};
 	f.loop = loop_new(&e);
 	f.pool = pool_new(f.loop, 2, &e);
@@ -126,24 +138,45 @@ static void start(void)
 	atexit(stop);
 }
 
-static void check_no_tmp(void)
+/* Folders of kept files may stay. */
+static void check_no_file(const char *path)
 {
-	DIR *d = opendir(f.dir);
+	DIR *d = opendir(path);
 
-	for (struct dirent *entry; (entry = readdir(d));)
-		if (strncmp(entry->d_name, "tmp.", 4) == 0)
+	for (struct dirent *entry; (entry = readdir(d));) {
+		char sub[sizeof(f.dir) + 256];
+		if (entry->d_name[0] == '.')
+			continue;
+		if (entry->d_type != DT_DIR)
 			abort();
+		snprintf(sub, sizeof(sub), "%s/%s", path, entry->d_name);
+		check_no_file(sub);
+	}
 	closedir(d);
+}
+
+/* The first octets of a dialogue; the input goes on. */
+static size_t begin(uint8_t kind, char out[BEGIN_MAX])
+{
+	size_t n = 0;
+
+	if (kind & 9)
+		n = (size_t)sprintf(out, "%s%s", LOGIN, kind & 1 ? "DATA\r\n" : "");
+	if (!(kind & 9) || !(kind & 16))
+		return n;
+	if (!(kind & 1))
+		n += (size_t)sprintf(out + n, "BDAT %d\r\n", 20 + (SMTP_SMALL / LINE + 1) * LINE);
+	n += (size_t)sprintf(out + n, "From: alice@home\r\n\r\n");
+	for (size_t i = 0; i < SMTP_SMALL / LINE + 1; i++)
+		n += (size_t)sprintf(out + n, "%0*d\r\n", LINE - 2, 0);
+	return n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum outcome outcomes[] = { OK, RETRY, REJECT, OK };
-	static const char begin[] = LOGIN;
-	static const char go[] = "DATA\r\n";
-	uint8_t in[sizeof(begin) + sizeof(go) + INPUT_MAX];
+	static char in[BEGIN_MAX + INPUT_MAX];
 	int pair[2];
-	size_t n = 0;
 
 	if (size == 0 || size > INPUT_MAX)
 		return 0;
@@ -151,18 +184,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
-	if (data[0] & 9) {
-		memcpy(in, begin, sizeof(begin) - 1);
-		n = sizeof(begin) - 1;
-	}
-	if (data[0] & 1) {
-		memcpy(in + n, go, sizeof(go) - 1);
-		n += sizeof(go) - 1;
-	}
+	size_t n = begin(data[0], in);
 	memcpy(in + n, data + 1, size - 1);
 	f.outcome = outcomes[(data[0] >> 1) & 3];
 	f.fd = pair[0];
-	f.rest = in;
+	f.rest = (const uint8_t *)in;
 	f.n_rest = n + size - 1;
 	f.watch = watch_new(f.loop, f.fd, on_client, NULL);
 	watch_set(f.watch, WATCH_READ | WATCH_WRITE);
@@ -170,6 +196,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	loop_run(f.loop);
 	watch_free(&f.watch);
 	close(f.fd);
-	check_no_tmp();
+	check_no_file(f.dir);
 	return 0;
 }

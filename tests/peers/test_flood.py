@@ -9,6 +9,7 @@ import os
 import random
 import re
 import smtplib
+import sqlite3
 import subprocess
 import threading
 import time
@@ -24,15 +25,18 @@ PATIENCE = 60 + N * 0.1
 
 class Flood(Scene):
     running = False
+    until_refused = False   # go on until one was
 
     def setUp(self):
         super().setUp()
         self.taken, self.unsure, self.refused = set(), set(), set()
         self.fatal = []
+        self.sent = {}
 
     def submit(self, s, name):
         """One message; True while the connection can be used for another."""
         m = letter(self.alice, self.bob, name, "x" * random.choice((10, 4000, 100000)) + "\r\n")
+        self.sent[name] = m
         try:
             for command in ("MAIL FROM:<%s>" % self.alice.address, "RCPT TO:<%s>" % self.bob.address, "DATA"):
                 code, said = s.docmd(command)
@@ -68,7 +72,9 @@ class Flood(Scene):
     def client(self, k):
         try:
             s = self.connect()
-            for i in range(N // CONNECTIONS):
+            for i in range(2 * N // CONNECTIONS):
+                if i >= N // CONNECTIONS and (self.refused or not self.until_refused):
+                    break
                 if not self.submit(s, "flood %d.%d" % (k, i)):
                     s.close()
                     s = self.connect()
@@ -101,6 +107,14 @@ class Flood(Scene):
         queued = [m["subject"] for m in self.alice.queue()]
         self.assertEqual(sorted(queued), sorted(got), "the queue tells something else")
 
+    def unharmed(self):
+        """What arrived is what was sent, octet for octet: all of it, or a sample of very many."""
+        uids = self.bob.uids()
+        for uid in random.sample(uids, min(len(uids), 200)):
+            m = self.bob.wait_body(uid)
+            name = re.search(rb"Subject: (.*?)\r\n", m).group(1).decode()
+            self.assertTrue(m == self.sent[name], "%s is not what was sent" % name)
+
 
 class Killed(Flood):
     def test_killed_while_many_submit(self):
@@ -116,10 +130,12 @@ class Killed(Flood):
         self.assertGreater(len(kills), 0)
         self.alice.wait_dht()
         self.arrived()
+        self.unharmed()
 
 
 class Full(Flood):
     """alice's state lies in a small file system of its own."""
+    until_refused = True
 
     def mount(self):
         if os.geteuid() != 0:
@@ -159,6 +175,7 @@ class Full(Flood):
             time.sleep(random.uniform(0.01, 0.3) * SLOW)
             os.unlink(self.filler)
         self.flood(full)
+        self.assertNotEqual(self.refused, set(), "the disk was never full for a client")
         self.assertNoTemporary()
         self.arrived()
         began = len(self.alice.log())
@@ -166,11 +183,35 @@ class Full(Flood):
         swept = re.findall(rb"store: place=.* swept=.*", self.alice.log()[began:])
         self.assertEqual(swept, [], "files lay there without a row")
         self.assertEqual(len(self.alice.queue()), len(self.bob.uids()))
+        self.unharmed()
 
     def assertNoTemporary(self):
         def none():
             return not [f for d, _, names in os.walk(self.alice.state) for f in names if f.startswith("tmp.")]
         until(none, "nothing half-kept lies about")
+
+
+class Burst(Scene):
+    def test_notices_share_a_message(self):
+        """Ten letters at once to one whose key is known: far fewer OpenPGP messages than letters."""
+        self.alice.send(self.bob, letter(self.alice, self.bob, "known from now on"))
+        self.bob.wait_mail(1)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(self.alice.smtp()) for _ in range(10)]
+            for i, s in enumerate(clients):
+                s.mail(self.alice.address)
+                s.rcpt(self.bob.address)
+                self.assertEqual(s.docmd("DATA")[0], 354)
+                s.send(letter(self.alice, self.bob, "burst %d" % i))
+            for s in clients:
+                s.send(b".\r\n")
+            for s in clients:
+                self.assertEqual(s.getreply()[0], 250)
+        self.bob.wait_mail(11)
+        with contextlib.closing(sqlite3.connect("file:%s/state.db?mode=ro" % self.alice.state, uri=True)) as db:
+            shares = [n for n, in db.execute("SELECT count(*) FROM rcpt GROUP BY posting")]
+        self.assertEqual(sum(shares), 11)
+        self.assertLess(len(shares), 1 + 5, "notices do not share messages")
 
 
 if __name__ == "__main__":

@@ -313,6 +313,32 @@ START_TEST(smtp_file_taken_along)
 }
 END_TEST
 
+/* Gone while a worker makes the file durable: nobody has heard a 250, and nothing stays. */
+START_TEST(smtp_gone_behind_the_dot)
+{
+	static const struct pool_job blocker = { wait_at_gate, passed, passed };
+	char *body = repeat("From: alice@home\r\n\r\n", 900000, "\r\n.\r\n");
+
+	sem_init(&gate, 0, 0);
+	for (int i = 0; i < 2; i++)
+		pool_submit(p.pool, POOL_SOON, &blocker, NULL);
+	PLAY("large", LOGIN, ENVELOPE, "C DATA", "S 354 ", body);
+	while (LIST_EMPTY(&p.smtp->anchor->jobs))
+		turn();
+	ck_assert_uint_eq(count_files(p.dir, false), 1);
+	host_hang_up();
+	while (p.smtp->n_sessions > 0)
+		turn();
+	ck_assert(!LIST_EMPTY(&p.smtp->anchor->jobs));
+	for (int i = 0; i < 2; i++)
+		sem_post(&gate);
+	wait_for_sessions(0);
+	ck_assert_uint_eq(count_files(p.dir, false), 0);
+	ck_assert_uint_eq(p.n_submitted, 0);
+	sem_destroy(&gate);
+}
+END_TEST
+
 START_TEST(smtp_no_spool)
 {
 	count_files(p.dir, true);
@@ -381,6 +407,7 @@ UNIT_SUITE("smtp limits")
 	UNIT(smtp_disk_full);
 	UNIT(smtp_outbox_full);
 	UNIT(smtp_file_taken_along);
+	UNIT(smtp_gone_behind_the_dot);
 	UNIT(smtp_no_spool);
 	UNIT(smtp_idle_connections);
 }
