@@ -96,6 +96,7 @@ class Replicas(Group):
         self.assertLess(time.monotonic() - start, 3)
         for m in self.alice.queue():
             self.assertTrue(m["safe"])
+        self.assertEqual(self.alice.status()["outbox"]["safe"], 2)
         for p in (self.bob, self.carol):
             self.assertEqual(p.status()["replicas"]["messages"], 2)
         self.dave.start()
@@ -292,6 +293,14 @@ class CancelHiddenAll(CancelHidden):
     def wait_fellows(self, *peers):
         until(lambda: self.up(self.alice) == ["bob", "carol"], "alice sees both", 40)
 
+    def test_not_safe(self):
+        """When alice goes nobody gets it."""
+        self.send_to_absent_dave()
+        [m] = self.alice.queue()
+        self.assertEqual((m["held_by"], m["safe"]), (2, False))
+        self.assertEqual(m["holders"], [{"address": a, "holds": True, "reachable": False} for a in ("bob@home", "carol@home")])
+        self.assertEqual(self.alice.status()["outbox"]["safe"], 0)
+
 
 class Nat(Group):
     settings = {"alice": {"outbox_url": "{}"}}
@@ -407,6 +416,7 @@ class Full(Group):
         [m] = self.alice.queue()
         self.assertEqual([h["address"] for h in m["holders"] if h["holds"]], ["carol@home"])
         self.assertFalse(m["safe"])
+        self.assertEqual(self.alice.status()["outbox"]["safe"], 0)
         [alice] = [x for x in self.bob.status()["replicas"]["members"] if x["address"] == "alice@home"]
         self.assertEqual(alice["wanted"], 1)
         self.assertIn("replica_quota", alice["reason"])

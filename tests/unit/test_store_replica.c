@@ -385,6 +385,24 @@ START_TEST(own_messages)
 }
 END_TEST
 
+START_TEST(held_by_enough)
+{
+	static const enum rcpt_state on[] = { RCPT_NOTIFIED };
+	uint8_t both[32], one[32];
+
+	some_letter("both", on, 1, both);
+	some_letter("one", on, 1, one);
+	some_letter("none", on, 1, (uint8_t[32]){ 0 });
+	store_holder_set(st, both, "ann@home", true);
+	store_holder_set(st, both, "bob@home", true);
+	store_holder_set(st, one, "bob@home", true);
+	ck_assert_uint_eq(store_holder_count_enough(st, "\nann@home\nbob@home\n", 2), 1);
+	ck_assert_uint_eq(store_holder_count_enough(st, "\nann@home\nbob@home\n", 1), 2);
+	ck_assert_uint_eq(store_holder_count_enough(st, "\nann@home\n", 1), 1);
+	ck_assert_uint_eq(store_holder_count_enough(st, "\njoann@home\nbob@home.org\n", 1), 0);
+}
+END_TEST
+
 START_TEST(own_objects)
 {
 	struct own_notices a = { .size = 7 };
@@ -439,5 +457,6 @@ STORE_SUITE("store_replica")
 	UNIT(one_commitment_of_two);
 	UNIT_LOOP(crash, crash_cases);
 	UNIT(own_messages);
+	UNIT(held_by_enough);
 	UNIT(own_objects);
 UNIT_END

@@ -110,6 +110,7 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	    "longest_turn_ms", (json_int_t)loop_longest_ms(c->parts.loop),
 	    "groups", listing_groups(c->parts.groups, NULL, NULL));
 
+	listing_add_safe(status, c->parts.replicas);
 	listing_add_reach(status, c->parts.replicas);
 	control_answer(c->control, request, status);
 }

@@ -49,7 +49,8 @@ static void add_holders(json_t *letter, struct replicas *replicas, const void *c
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++) {
-		json_array_append_new(list, json_pack("{s:s, s:b}", "address", all[i].address, "holds", all[i].holds));
+		json_array_append_new(list, json_pack("{s:s, s:b, s:b}", "address", all[i].address, "holds", all[i].holds, "reachable",
+		    all[i].reachable));
 		n_holding += all[i].holds;
 	}
 	if (n > 0 && l->sealed && !l->done) {
@@ -119,6 +120,14 @@ json_t *listing_replicas(struct store *store, struct replicas *replicas)
 	talloc_free(ctx);
 	return json_pack("{s:I, s:I, s:I, s:o}", "messages", (json_int_t)all.messages, "bytes", (json_int_t)all.bytes, "quota",
 	    (json_int_t)replicas_quota(replicas), "members", list);
+}
+
+void listing_add_safe(json_t *status, struct replicas *replicas)
+{
+	int64_t safe = replicas_count_safe(replicas);
+
+	if (safe >= 0)
+		json_object_set_new(json_object_get(status, "outbox"), "safe", json_integer((json_int_t)safe));
 }
 
 void listing_add_reach(json_t *status, struct replicas *replicas)

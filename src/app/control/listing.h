@@ -13,6 +13,8 @@ json_t *listing_queue(struct store *, struct replicas *);
 json_t *listing_letter(struct store *, struct replicas *, uint64_t id, bool history);
 /* What we hold for fellow members, and they for us, one each. */
 json_t *listing_replicas(struct store *, struct replicas *);
+/* outbox.safe: how many messages enough members hold; nothing where there are none. */
+void listing_add_safe(json_t *status, struct replicas *);
 /* "reachable" true, false or null, and "reached_by": does a member get through to us? */
 void listing_add_reach(json_t *status, struct replicas *);
 json_t *listing_contacts(struct store *);

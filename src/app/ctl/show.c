@@ -55,6 +55,15 @@ static void show_place(const char *label, const json_t *place)
 	line_print(HANG_STATUS, "%-13s%lld message%s, %s", label, n, plural(n), show_octets(number_of(place, "bytes"), octets));
 }
 
+/* In a group: is it enough to go offline? */
+static void show_safe(const json_t *outbox)
+{
+	long long n = number_of(outbox, "messages");
+
+	if (n > 0 && json_object_get(outbox, "safe") != NULL)
+		line_print(HANG_STATUS, "%*s%lld held by enough members to go offline", HANG_STATUS, "", number_of(outbox, "safe"));
+}
+
 static void show_quota(const json_t *replicas)
 {
 	char octets[32];
@@ -98,7 +107,8 @@ static void show_holders(const json_t *letter)
 	    json_is_true(json_object_get(letter, "safe")) ? "safe to go offline" : "not safe to go offline yet");
 	json_array_foreach(holders, i, one)
 		if (json_is_true(json_object_get(one, "holds")))
-			line_print(HANG_RCPT, "        %s", show_text(one, "address"));
+			line_print(HANG_RCPT, "        %s%s", show_text(one, "address"),
+			    json_is_false(json_object_get(one, "reachable")) ? ", whom nobody can reach" : "");
 }
 
 static void show_group(const json_t *g)
@@ -136,6 +146,7 @@ void show_status(const json_t *r)
 	show_reach(r);
 	line_print(HANG_STATUS, "%-13s%lld message%s", "spool", spool, plural(spool));
 	show_place("outbox", json_object_get(r, "outbox"));
+	show_safe(json_object_get(r, "outbox"));
 	show_place("replicas", json_object_get(r, "replicas"));
 	show_quota(json_object_get(r, "replicas"));
 	show_members(json_object_get(r, "replicas"));

@@ -161,6 +161,19 @@ struct replica_counts store_holder_count(struct store *s, const char *member)
 	return c;
 }
 
+uint64_t store_holder_count_enough(struct store *s, const char *members, size_t enough)
+{
+	sqlite3_stmt *q = db_read(s, "SELECT count(*) FROM letter WHERE done = 0 AND dropped = 0 AND sealed = 1 AND (SELECT count(*) FROM holder"
+	    " WHERE holder.hash = letter.hash AND instr(?, char(10) || member || char(10)) > 0) >= ?", ARGS(T(members), I(enough)));
+	uint64_t n = 0;
+
+	if (db_next(s, q)) {
+		n = (uint64_t)col_int(q, 0);
+		db_done(q);
+	}
+	return n;
+}
+
 void store_holder_forget(struct store *s, const char *member)
 {
 	db_write(s, "DELETE FROM holder WHERE member = ?", ARGS(T(member)));

@@ -134,6 +134,8 @@ const char *store_holders(struct store *, const void *ctx, const uint8_t hash[32
 uint8_t (*store_held_by(struct store *, const void *ctx, const char *member, size_t *n_out))[32];
 /* How many of our messages under way he holds, and how large they are. */
 struct replica_counts store_holder_count(struct store *, const char *member);
+/* Messages under way that so many of these hold; members: "\nADDRESS\n...ADDRESS\n". */
+uint64_t store_holder_count_enough(struct store *, const char *members, size_t enough);
 void store_holder_forget(struct store *, const char *member);
 
 /* A recipient of ours, of any letter sealed as h, by T_recall's commitment or not: rows that members must know of. */

@@ -557,17 +557,39 @@ struct replicas_holder *replicas_holders(struct replicas *r, const void *ctx, co
 	*n_out = 0;
 	HASH_ITER(hh, r->members, m, next)
 		if (m->ours)
-			all[(*n_out)++] = (struct replicas_holder){ m->address, store_holder_has(r->parts.store, hash, m->address) };
+			all[(*n_out)++] = (struct replicas_holder){
+				m->address, store_holder_has(r->parts.store, hash, m->address), m->urls[0] != '\0',
+			};
 	return all;
 }
 
 bool replicas_is_safe(const struct replicas_holder *all, size_t n)
 {
-	size_t holds = 0;
+	size_t holds = 0, reachable = 0;
 
-	for (size_t i = 0; i < n; i++)
-		holds += all[i].holds;
-	return holds > 0 && (holds == n || holds >= ELECTED);
+	for (size_t i = 0; i < n; i++) {
+		holds += all[i].holds && all[i].reachable;
+		reachable += all[i].reachable;
+	}
+	return holds > 0 && (holds == reachable || holds >= ELECTED);
+}
+
+int64_t replicas_count_safe(struct replicas *r)
+{
+	char *reachable = talloc_strdup(NULL, "\n");
+	size_t n = 0;
+	int64_t safe = 0;
+
+	for (const struct member *m = r->members; m != NULL; m = m->hh.next) {
+		if (!m->ours || m->urls[0] == '\0')
+			continue;
+		reachable = talloc_asprintf_append(reachable, "%s\n", m->address);
+		n++;
+	}
+	if (n > 0)
+		safe = (int64_t)store_holder_count_enough(r->parts.store, reachable, n < ELECTED ? n : ELECTED);
+	talloc_free(reachable);
+	return members_count_ours(r) > 0 ? safe : -1;
 }
 
 /* --- life --- */

@@ -142,10 +142,12 @@ uint64_t replicas_quota(const struct replicas *);
 /* Does a fellow member get through to our outbox, by its URL? by_out: who does, or who is up and does not; "" nobody. Borrowed. */
 enum replicas_reach { REACH_UNKNOWN, REACH_YES, REACH_NO };
 enum replicas_reach replicas_reach(const struct replicas *, const char **by_out);
-/* Members that hold this message of ours, and how many there are to hold it. */
-struct replicas_holder { const char *address; bool holds; };
+/* Members that hold this message of ours, and how many there are to hold it. reachable: he has a URL, so that others get it from him. */
+struct replicas_holder { const char *address; bool holds, reachable; };
 struct replicas_holder *replicas_holders(struct replicas *, const void *ctx, const uint8_t hash[32], size_t *n_out);
-/* Enough that we may go: two of them, or all when there are fewer. */
+/* Enough that we may go: two of those that can be reached, or all of them when there are fewer. */
 bool replicas_is_safe(const struct replicas_holder *, size_t n);
+/* Of how many messages in our outbox is that so? -1: there are no members to hold any. */
+int64_t replicas_count_safe(struct replicas *);
 
 #endif
