@@ -121,6 +121,11 @@ START_TEST(hostile_texts)
 	d.subject = subject;
 	struct bytes m = dsn_compose(ctx, &d);
 
+	char *reason = mem_array(ctx, char, 991);
+	memset(reason, 'x', 990);
+	reason[990] = '\0';
+	r.reason = reason;
+	is_proper(dsn_compose(ctx, &d));
 	is_proper(plain);
 	is_proper(m);
 	ck_assert_ptr_null(header_get(ctx, m, "X"));

@@ -19,7 +19,7 @@
 enum {
 	TEXT_WIDTH = 72,
 	SUBJECT_MAX = 160,
-	SENTENCE_MAX = 1000,
+	SENTENCE_MAX = 900,	/* with its field name it fits a line */
 	ENVID_MAX = 100,	/* RFC 3461 section 4.4 */
 	WORD_OCTETS = 42,	/* of UTF-8 in one encoded word: 56 of base64 */
 	MESSAGE_MAX = 32 * 1024 * 1024,
