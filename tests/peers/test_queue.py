@@ -194,6 +194,14 @@ class Listing(Scene):
             self.assertLessEqual(columns(line), width, line)
             self.assertFalse([c for c in line if ord(c) < 32 or 0x202a <= ord(c) <= 0x202e], repr(line))
 
+    def test_subject_as_it_reads(self):
+        m = letter(self.alice, "x@y", "=?utf-8?B?R3LDvMOfZQ==?= =?iso-8859-1?Q?_an_=E4lle?=")
+        self.alice.send(["x@y"], m)
+        [q] = self.alice.queue()
+        self.assertEqual(q["subject"], "Grüße an älle")
+        self.assertIn("Grüße an älle", self.shown("queue", LC_ALL="C.UTF-8"))
+        self.assertIn("Grüße an älle", self.piped("show", str(q["id"])))
+
     def test_every_listing_fits(self):
         self.alice.send([self.LONG], letter(self.alice, "x@y", "short"))
         m = letter(self.alice, "x@y", self.SUBJECT).replace(b"=E2=80=AE", b"=E2=80=AE=1B=5B2J")

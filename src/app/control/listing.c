@@ -6,6 +6,7 @@
 #include "app/control/control.h"
 #include "app/control/listing.h"
 #include "lib/base/clock.h"
+#include "lib/mime/header.h"
 
 static json_t *print_time(int64_t s)
 {
@@ -79,7 +80,7 @@ json_t *listing_letter(struct store *store, struct replicas *replicas, uint64_t 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, print_rcpt(store, rcpts[i], history));
 	j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", control_text(l->message_id),
-	    "subject", control_text(l->subject), "size", (json_int_t)l->size, "hash", hash, "submitted",
+	    "subject", control_text(header_decode(ctx, l->subject)), "size", (json_int_t)l->size, "hash", hash, "submitted",
 	    print_time(l->submitted_ms / 1000), "recipients", list);
 	add_holders(j, replicas, ctx, l);
 out:
