@@ -30,7 +30,7 @@ struct data {
 	size_t line_len;	/* of the line we are in, as put */
 	uint64_t size;
 	struct buf *header;
-	char *message_id, *subject;
+	const char *message_id, *subject;
 };
 
 struct data *data_new(const void *ctx, const struct data_settings *set)
@@ -79,6 +79,8 @@ struct header {
 	bool has_field, has_date, has_message_id, is_record, is_resent;
 	size_t n_from;		/* mailboxes in all From fields */
 	bool is_own;		/* the last of them is ours */
+	bool is_resent_by_us;	/* as the first Resent-From says, which is the last that was added */
+	char *message_id;
 };
 
 static bool is_own_address(const struct data *d, const char *mailbox)
@@ -100,9 +102,31 @@ static void look_at_from(const struct data *d, struct header *h, struct bytes wh
 	talloc_free(tmp);
 }
 
-static bool is_blind(struct bytes name)
+static bool is_own_resent_from(const struct data *d, struct bytes whole)
 {
-	return header_is(name, "Bcc") || header_is(name, "Resent-Bcc");
+	void *tmp = mem_ctx(NULL);
+	size_t n = 0;
+	char *value = header_get(tmp, whole, "Resent-From");
+	bool is_own = value && is_own_address(d, header_mailbox(tmp, value, &n)) && n == 1;
+
+	talloc_free(tmp);
+	return is_own;
+}
+
+static bool is_empty(struct bytes value)
+{
+	size_t n = 0;
+
+	while (n < value.len && strchr(" \t\r\n", value.data[n]))
+		n++;
+	return n == value.len;
+}
+
+/* What is not for receivers; and a Date or Message-ID that says nothing, which is as good as missing. */
+static bool is_dropped(struct bytes name, struct bytes value)
+{
+	return header_is(name, "Bcc") || header_is(name, "Resent-Bcc") ||
+	    ((header_is(name, "Date") || header_is(name, "Message-ID")) && is_empty(value));
 }
 
 static void look_at_header(const struct data *d, struct header *h)
@@ -110,40 +134,39 @@ static void look_at_header(const struct data *d, struct header *h)
 	struct bytes name, value, whole;
 
 	for (size_t pos = 0; header_next(h->block, &pos, &name, &value, &whole);) {
-		if (is_blind(name))
+		if (is_dropped(name, value))
 			continue;
 		if (!h->has_field)
 			h->is_record = header_is(name, "P2pMTA");
 		h->has_field = true;
 		h->has_date |= header_is(name, "Date");
-		h->has_message_id |= header_is(name, "Message-ID");
-		h->is_resent |= header_is(name, "Resent-From");
+		if (header_is(name, "Message-ID") && !h->has_message_id) {
+			h->has_message_id = true;
+			h->message_id = header_get(d, whole, "Message-ID");
+		}
+		if (header_is(name, "Resent-From") && !h->is_resent) {
+			h->is_resent = true;
+			h->is_resent_by_us = is_own_resent_from(d, whole);
+		}
 		if (header_is(name, "From"))
 			look_at_from(d, h, whole);
 	}
 }
 
-/* All but the blind fields; lines that are no fields stay where they are. */
+/* All but the dropped fields; lines that are no fields stay where they are. */
 static void put_header(struct data *d, struct bytes block)
 {
 	struct bytes name, value, whole;
 	size_t kept = 0;
 
 	for (size_t pos = 0; header_next(block, &pos, &name, &value, &whole);) {
-		if (!is_blind(name))
+		if (!is_dropped(name, value))
 			continue;
 		size_t begin = (size_t)(whole.data - block.data);
 		put(d, block.data + kept, begin - kept);
 		kept = begin + whole.len;
 	}
 	put(d, block.data + kept, block.len - kept);
-}
-
-static char *get_or(const struct data *d, struct bytes block, const char *name, const char *fallback)
-{
-	char *value = header_get(d, block, name);
-
-	return value ? value : mem_strdup(d, fallback);
 }
 
 /* The header block is all here (with its empty line, if it has one), or there is none. */
@@ -159,12 +182,19 @@ static void end_header(struct data *d, bool is_block)
 	/* Receivers demand it of every message (p2pmta-protocol(7), Trust), so one without is refused here. */
 	if (h.n_from != 1 || !h.is_own)
 		spoil(d, h.is_resent ? DATA_RESENT : DATA_FROM);
+	if (h.is_resent && !h.is_resent_by_us)
+		spoil(d, DATA_RESENT_FROM);
 	if (!h.has_date)
 		put_field(d, "Date", d->set.date);
 	if (!h.has_message_id)
 		put_field(d, "Message-ID", d->set.message_id);
-	d->message_id = get_or(d, h.block, "Message-ID", h.has_message_id ? "" : d->set.message_id);
-	d->subject = get_or(d, h.block, "Subject", "");
+	if (!h.has_message_id)
+		d->message_id = d->set.message_id;
+	else if (h.message_id)
+		d->message_id = h.message_id;
+	char *subject = header_get(d, h.block, "Subject");
+	if (subject)
+		d->subject = subject;
 	if (!is_block && all.len > 0)
 		put(d, "\r\n", 2);
 	if (is_block)
@@ -338,6 +368,8 @@ const char *data_reply(enum data_verdict verdict)
 		return "550 5.7.1 From must be your own address, once";
 	case DATA_RESENT:
 		return "550 5.7.1 A message of somebody else cannot be resent, only forwarded: From must be your own address, Resent-From does not count";
+	case DATA_RESENT_FROM:
+		return "550 5.7.1 Resent-From must be your own address";
 	case DATA_TOO_BIG:
 		return "552 5.3.4 Message is too big";
 	}

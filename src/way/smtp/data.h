@@ -31,6 +31,7 @@ enum data_verdict {
 	DATA_RECORD,		/* its first field is P2pMTA (p2pmta-protocol(7), section 2) */
 	DATA_FROM,		/* From is not exactly the own address, or one with a +tag */
 	DATA_RESENT,		/* the same, but it was resent by us (RFC 5322 section 3.6.6) */
+	DATA_RESENT_FROM,	/* somebody else resent it, by the topmost Resent-From */
 	DATA_TOO_BIG,
 };
 
