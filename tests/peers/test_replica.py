@@ -132,6 +132,22 @@ class Replicas(Group):
         self.alice.wait_empty()
         self.wait_none(self.bob, self.carol)
 
+    def test_declined_while_its_sender_is_away(self):
+        """dave has the header and deletes it unread: the members hear of it, and tell alice when she is back."""
+        self.greet()
+        self.alice.send(self.dave, letter(self.alice, self.dave, "second"))
+        uid = self.dave.wait_mail(2)[-1]
+        self.held(self.alice, 2)
+        [queued] = self.alice.queue()
+        self.alice.kill()
+        self.wait_away(self.alice, self.bob, self.carol)
+        self.dave.delete(uid)
+        self.wait_none(self.bob, self.carol)
+        self.dave.stop()
+        self.alice.start()
+        self.alice.wait_empty()
+        self.assertEqual([r["state"] for r in self.alice.ctl("show", queued["id"])["recipients"]], ["declined"])
+
     def test_receiver_is_a_member(self):
         """bob holds what alice sent to him: he needs nobody else to open it."""
         self.alice.send(self.bob, letter(self.alice, self.bob, "first"))
@@ -191,12 +207,14 @@ class Cancel(Group):
         self.send_to_absent_dave()
         self.bob.kill()
         [queued] = self.alice.queue()
+        t_get = self.t_get(queued)
         [said] = self.alice.ctl("cancel", queued["id"])
         self.assertEqual(said["state"], "unknown", said)
         self.assertIn("bob@home", said["reason"])
         until(lambda: not self.carol.replica_files(), "carol forgets it")
         self.alice.kill()
         self.bob.start()
+        self.ask_until_gone(self.bob, queued["hash"], t_get)
         until(lambda: not self.bob.replica_files(), "bob forgets it")
         self.dave.start()
         until(lambda: len(self.up(self.bob)) == 1 and len(self.dave.uids()) < 2, "the entry goes", 60)
@@ -216,9 +234,7 @@ class Cancel(Group):
         self.alice.kill()
         until(lambda: time.monotonic() > begin + 31, "bob has slept long enough", 60)
         self.bob.process.send_signal(signal.SIGCONT)
-        answers = []
-        until(lambda: answers.append(self.ask(self.bob, queued["hash"], t_get)) or answers[-1] == 410, "bob knows of it")
-        self.assertNotIn(200, answers)
+        self.ask_until_gone(self.bob, queued["hash"], t_get)
         until(lambda: not self.bob.replica_files(), "and forgets it")
 
     def test_too_late_at_a_member(self):
@@ -236,6 +252,11 @@ class Cancel(Group):
         """What dave would show."""
         [(secret,)] = self.rows(self.alice, "SELECT secret FROM rcpt WHERE letter = %d" % queued["id"])
         return hmac.digest(secret, b"get\0" + bytes.fromhex(queued["hash"]), "sha256")
+
+    def ask_until_gone(self, peer, name, t_get):
+        answers = []
+        until(lambda: answers.append(self.ask(peer, name, t_get)) or answers[-1] == 410, peer.name + " knows of it")
+        self.assertNotIn(200, answers)
 
     def ask(self, peer, name, t_get):
         """What he answers to who shows this."""

@@ -35,16 +35,18 @@ class Returning(Group):
         except urllib.error.HTTPError as e:
             return e.code, e.read()
 
-    def ask_until_gone(self, holder, h, t_get):
-        """He may say that he does not know yet, then that it was taken back; what was asked for he never gives."""
+    def ask_until_gone(self, holders, h, t_get):
+        """They may say that they do not know yet, then that it was taken back; what is asked for they never give."""
         answers = []
 
         def ask():
-            answers.append(self.ask(holder, h, t_get)[0])
-            return answers[-1] == 410
-        until(ask, holder.name + " knows")
-        self.assertNotIn(200, answers)
-        until(lambda: not holder.replica_files(), holder.name + " forgets it")
+            answers.append([self.ask(p, h, t_get)[0] for p in holders])
+            return set(answers[-1]) == {410}
+        until(ask, "they know")
+        for now in answers:
+            self.assertNotIn(200, now, answers)
+        for p in holders:
+            until(lambda: not p.replica_files(), p.name + " forgets it")
 
     def wait_alone(self, peer, *others):
         """He has asked everybody, and nobody was there."""
@@ -131,8 +133,7 @@ class TwoOff(Returning):
             p.start(wait=False)
         for p in (self.bob, self.carol):
             until(p.answers, p.name + " answers", 20)
-        for p in (self.bob, self.carol):
-            self.ask_until_gone(p, *asked)
+        self.ask_until_gone((self.bob, self.carol), *asked)
 
 
 class Hidden(Returning):
@@ -149,7 +150,7 @@ class Hidden(Returning):
         until(lambda: not self.bob.replica_files(), "bob forgets it")
         self.alice.kill()
         self.carol.start()
-        self.ask_until_gone(self.carol, *asked)
+        self.ask_until_gone((self.carol,), *asked)
 
 
 class Recalled(Returning):
