@@ -11,8 +11,8 @@
  *	confirm.c   who waits for members to know of a withdrawal
  *	bring.c     what a member lacks and cannot fetch
  *	sync.c      their lists to us
+ *	tell.c      these to other members, while nobody can ask us
  *	apply.c     what a list or notices object of theirs changes in the rows
- *	tell.c      the same for other members, while nobody can ask us
  *	pull.c      what is lacking here
  *	put.c       what they bring
  *	stand.c     standing in for those who are away
