@@ -298,6 +298,26 @@ START_TEST(cut_off)
 }
 END_TEST
 
+/* Who was cut off asks also those who are believed away. */
+START_TEST(cut_off_after_his_word)
+{
+	begin(HOUR);
+	memcpy(says, (int64_t[]){ 10, OFF, OFF }, sizeof(says));
+	round_of(&ann);
+	ck_assert(serves);
+	bob.away = carl.away = true;
+	memcpy(says, (int64_t[]){ OFF, OFF, OFF }, sizeof(says));
+	dht_ready = false;
+	round_of(&ann);
+	ck_assert(!serves);
+	dht_ready = true;
+	served_old = false;
+	says[1] = 20;
+	round_of(&ann);
+	ck_assert(serves && applied == 20 && !served_old);
+}
+END_TEST
+
 /* Who cannot be asked has a sync and a quarter to come by himself. */
 START_TEST(hidden_one)
 {
@@ -327,5 +347,6 @@ UNIT_SUITE("replica_sync")
 	UNIT_LOOP(after_an_absence, cases);
 	UNIT(later);
 	UNIT(cut_off);
+	UNIT(cut_off_after_his_word);
 	UNIT(hidden_one);
 UNIT_END

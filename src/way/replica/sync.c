@@ -191,6 +191,11 @@ static void round_over(struct member *m)
 
 	m->round_done = true;
 	m->cut = !m->said && !m->life && !(m->online && dht_is_ready(m->r->parts.dht));
+	if (m->cut) {
+		/* We are absent as long as this goes on. */
+		m->confirmed = false;
+		m->absent_ms = clock_mono_ms();
+	}
 	if (m->cut && !was_cut)
 		log_info("member=%s replicas=withheld why=\"no network\"", m->address);
 	if (m->said && left == 0)

@@ -131,6 +131,7 @@ void tell_stop(struct member *m)
 	m->tell = NULL;
 	if (t == NULL)
 		return;
+	forget(t);
 	http_transfer_free(&t->call);
 	timer_free(&t->timer);
 	talloc_free(t);
