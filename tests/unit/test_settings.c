@@ -209,6 +209,13 @@ START_TEST(files)
 	ck_assert(settings_check_password(s, "other"));
 	ck_assert(settings_get_secret(s, &secret));
 	ck_assert(scram_secret_matches(&secret, "other"));
+	/* Typed on another keyboard it is the same, also once it is remembered. */
+	ck_assert(settings_put_password(s->password, "gr\xc3\xbc\xc3\x9f dich", &e) == OK);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(settings_check_password(s, "gr\xc3\xbc\xc3\x9f dich"));
+		ck_assert(settings_check_password(s, "gru\xcc\x88\xc3\x9f\xc2\xa0" "dich"));
+		ck_assert(!settings_check_password(s, "gru\xc3\x9f dich"));
+	}
 	/* Of earlier versions: PBKDF2 of "password" with the salt of 16 zeros. */
 	ck_assert(files_put(s->password, bytes_str("pbkdf2-sha256 1000 00000000000000000000000000000000 " OLD_HASH "\n"), &e) == OK);
 	ck_assert(settings_check_password(s, "password"));

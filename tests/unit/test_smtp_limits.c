@@ -151,6 +151,10 @@ START_TEST(smtp_failures_in_all)
 	while (penalty_may_look(&p.smtp->penalty, clock_mono_ms() + 5000))
 		looks++;
 	ck_assert_uint_eq(looks, PENALTY_LOOKS);
+	p.smtp->penalty.looks = 0;
+	ck_assert(penalty_may_look(&p.smtp->penalty, clock_mono_ms() + 5000));
+	penalty_looked(&p.smtp->penalty, PENALTY_LOOK_MS);
+	ck_assert(!penalty_may_look(&p.smtp->penalty, clock_mono_ms() + 5000));
 	ck_assert(penalty_may_look(&p.smtp->penalty, clock_mono_ms() + 6001));
 	/* Gone while it waits: nothing is looked at. */
 	for (int i = 0; i < 40; i++)

@@ -78,16 +78,15 @@ static void expire(struct courier *c, struct rcpt *r, const struct letter *l)
 	give_up(c, r, l, RCPT_EXPIRED, talloc_asprintf(r, "it was announced, and not collected until %s", until));
 }
 
-/* Nobody may have had the chance to take it while we were away ourselves: then there is one more try. */
+/* Nobody may have had the chance to take it, ever or while we were away ourselves: then there is one more try. */
 static bool was_tried_in_time(const struct rcpt *r)
 {
-	return clock_now_ms() < r->due_ms + NOTIFY_LAST_S * 1000;
+	return r->tries > 0 && clock_now_ms() < r->due_ms + NOTIFY_LAST_S * 1000;
 }
 
 void sent_notify(struct courier *c, struct rcpt *r)
 {
 	struct letter *l = store_letter_find(c->parts.store, r, r->letter);
-
 	bool is_over_age = clock_now_ms() >= courier_lifetime_end_ms(c, l);
 
 	if (is_expired(r) || (is_over_age && was_tried_in_time(r))) {

@@ -29,10 +29,13 @@ static struct {
 
 static void mac_of(const char *password, uint8_t out[DIGEST_LEN])
 {
+	char *prepared = scram_prepare(password);
+
 	if (!last.seeded)
 		random_fill(last.seed, sizeof(last.seed));
 	last.seeded = true;
-	digest_hmac(bytes_of(last.seed, sizeof(last.seed)), bytes_str(password), out);
+	digest_hmac(bytes_of(last.seed, sizeof(last.seed)), bytes_str(prepared ? prepared : password), out);
+	scram_forget(prepared);
 }
 
 static bool is_remembered(const struct stat *st)

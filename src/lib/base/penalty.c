@@ -40,9 +40,15 @@ bool penalty_may_look(struct penalty *p, int64_t now_ms)
 	if (now_ms - p->looks_since_ms >= 1000) {
 		p->looks_since_ms = now_ms;
 		p->looks = 0;
+		p->looked_ms = 0;
 	}
-	if (p->looks >= PENALTY_LOOKS)
+	if (p->looks >= PENALTY_LOOKS || p->looked_ms >= PENALTY_LOOK_MS)
 		return false;
 	p->looks++;
 	return true;
+}
+
+void penalty_looked(struct penalty *p, int64_t took_ms)
+{
+	p->looked_ms += took_ms;
 }

@@ -15,12 +15,14 @@ enum {
 	PENALTY_DELAY_MAX = 20,
 	PENALTY_HOLD_MAX = 5,
 	PENALTY_LOOKS = 200,
+	PENALTY_LOOK_MS = 40,
 };
 
 struct penalty {
 	unsigned level;
 	int64_t since_ms;	/* the last leak */
 	unsigned looks;
+	int64_t looked_ms;	/* what they took */
 	int64_t looks_since_ms;
 };
 
@@ -35,9 +37,10 @@ unsigned penalty_delay(struct penalty *, int64_t now_ms, unsigned failures);
  */
 unsigned penalty_hold(struct penalty *, int64_t now_ms);
 /*
- * May a password that is held be looked at now, because its connection has to make room? So
- * many a second: a flood is no way to guess faster, nor to keep the processor busy.
+ * May a password that is held be looked at now, because its connection has to make room? So many a second, and no
+ * more once they took so long: as long as none was right since the start, a look at PLAIN or LOGIN costs a PBKDF2.
  */
 bool penalty_may_look(struct penalty *, int64_t now_ms);
+void penalty_looked(struct penalty *, int64_t took_ms);
 
 #endif

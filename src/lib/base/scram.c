@@ -50,8 +50,7 @@ static void from_octets(struct scram_secret *k, struct bytes password)
 	explicit_bzero(salted, sizeof(salted));
 }
 
-/* RFC 8265 (NFC, spaces): a password typed on another keyboard is the same; NULL when it is nothing that can be prepared. */
-static char *prepare(const char *password)
+char *scram_prepare(const char *password)
 {
 	gnutls_datum_t out;
 
@@ -63,7 +62,7 @@ static char *prepare(const char *password)
 	return copy;
 }
 
-static void forget(char *prepared)
+void scram_forget(char *prepared)
 {
 	if (prepared)
 		explicit_bzero(prepared, strlen(prepared));
@@ -72,10 +71,10 @@ static void forget(char *prepared)
 
 void scram_secret_make(struct scram_secret *k, const char *password)
 {
-	char *prepared = prepare(password);
+	char *prepared = scram_prepare(password);
 
 	from_octets(k, bytes_str(prepared ? prepared : password));
-	forget(prepared);
+	scram_forget(prepared);
 }
 
 static bool matches_octets(const struct scram_secret *k, const char *password)
@@ -90,13 +89,13 @@ static bool matches_octets(const struct scram_secret *k, const char *password)
 
 bool scram_secret_matches(const struct scram_secret *k, const char *password)
 {
-	char *prepared = prepare(password);
+	char *prepared = scram_prepare(password);
 	bool same = prepared && matches_octets(k, prepared);
 
 	/* What was stored before passwords were prepared. */
 	if (!same && (!prepared || strcmp(prepared, password) != 0))
 		same = matches_octets(k, password);
-	forget(prepared);
+	scram_forget(prepared);
 	return same;
 }
 

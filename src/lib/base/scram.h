@@ -24,6 +24,9 @@ struct scram_secret {
 /* From a password, or from what PBKDF2 made of it. rounds, salt and salt_len of the secret are given. */
 void scram_secret_make(struct scram_secret *, const char *password);
 void scram_secret_from_salted(struct scram_secret *, const uint8_t salted[DIGEST_LEN]);
+/* RFC 8265 (NFC, spaces): a password typed on another keyboard is the same; NULL when it is nothing that can be prepared. */
+char *scram_prepare(const char *password);
+void scram_forget(char *prepared);	/* wiped; may be NULL */
 /* Is it this password? Costs a PBKDF2. */
 bool scram_secret_matches(const struct scram_secret *, const char *password);
 /* For a user who does not exist: always the same salt for the same name, and nobody knows a password. */

@@ -14,7 +14,7 @@ enum rcpt_state {
 const char *rcpt_state_name(enum rcpt_state);	/* "accepted", ... */
 
 /* These numbers stand in state.db. */
-enum { RCPT_TELL_SUCCESS = 1, RCPT_TELL_FAILURE = 2, RCPT_TELL_DELAY = 4, RCPT_TELL_ASKED = 8 };	/* ASKED: in so many words */
+enum { RCPT_TELL_SUCCESS = 1, RCPT_TELL_FAILURE = 2, RCPT_TELL_DELAY = 4, RCPT_TELL_ASKED = 8 };	/* ASKED: for FAILURE, in so many words */
 
 struct letter {
 	uint64_t id, content;

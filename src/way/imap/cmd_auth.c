@@ -164,10 +164,13 @@ static void look(struct imap_session *s, void (*fn)(struct imap_session *))
 
 bool imap_auth_look(struct imap_session *s)
 {
-	if (!s->proof_waits || s->ending || !penalty_may_look(penalty(s), clock_mono_ms()))
+	int64_t begun = clock_mono_ms();
+
+	if (!s->proof_waits || s->ending || !penalty_may_look(penalty(s), begun))
 		return false;
 	timer_clear(s->wait);
 	s->on_wait(s);
+	penalty_looked(penalty(s), clock_mono_ms() - begun);
 	return s->is_proven;
 }
 

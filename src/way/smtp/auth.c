@@ -272,10 +272,13 @@ void smtp_auth_answer_late(struct smtp_session *s)
 
 bool smtp_auth_look(struct smtp_session *s)
 {
-	if (!s->held.data || !penalty_may_look(penalty(s), clock_mono_ms()))
+	int64_t begun = clock_mono_ms();
+
+	if (!s->held.data || !penalty_may_look(penalty(s), begun))
 		return false;
 	timer_clear(s->timer);
 	smtp_auth_answer_late(s);
+	penalty_looked(penalty(s), clock_mono_ms() - begun);
 	return s->is_proven;
 }
 

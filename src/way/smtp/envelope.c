@@ -97,8 +97,10 @@ static const char *take_notify(struct params *p, const char *value)
 				bit = words[i].bit;
 		if (bit == 0)
 			return bad_value;
-		p->notify |= bit | SMTP_NOTIFY_ASKED;
+		p->notify |= bit;
 	}
+	if (p->notify & SMTP_NOTIFY_FAILURE)
+		p->notify |= SMTP_NOTIFY_ASKED;
 	return value ? NULL : bad_value;
 }
 

@@ -36,7 +36,7 @@ struct smtp_settings {
 
 /*
  * What the sender wants to be told of a recipient (RFC 3461 section 4.1), as bits. Without NOTIFY it
- * is failure and delay; NOTIFY=NEVER is no bit. ASKED: there was a NOTIFY with other words.
+ * is failure and delay; NOTIFY=NEVER is no bit. ASKED: FAILURE was one of its words.
  */
 enum { SMTP_NOTIFY_SUCCESS = 1, SMTP_NOTIFY_FAILURE = 2, SMTP_NOTIFY_DELAY = 4, SMTP_NOTIFY_ASKED = 8 };
 enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };	/* NONE: the client left it to us */
