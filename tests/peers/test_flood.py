@@ -211,7 +211,7 @@ class Burst(Scene):
         with contextlib.closing(sqlite3.connect("file:%s/state.db?mode=ro" % self.alice.state, uri=True)) as db:
             shares = [n for n, in db.execute("SELECT count(*) FROM rcpt GROUP BY posting")]
         self.assertEqual(sum(shares), 11)
-        self.assertLess(len(shares), 1 + 5, "notices do not share messages")
+        self.assertLess(len(shares), 1 + 8, "notices do not share messages")
 
 
 if __name__ == "__main__":

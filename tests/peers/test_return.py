@@ -152,6 +152,19 @@ class Hidden(Returning):
         self.carol.start()
         self.ask_until_gone((self.carol,), *asked)
 
+    def test_his_word_is_enough(self):
+        """Nothing was taken back, and the list is too old to do by itself: bob comes with the same, and carol gives what she holds."""
+        self.send_to_absent_dave()
+        asked = self.proofs("second", self.dave, "get")
+        self.alice.kill()
+        for p in (self.bob, self.carol):
+            p.stop()
+        self.carol.start(P2PMTA_CLOCK_OFFSET=25 * HOUR)
+        self.wait_alone(self.carol, self.alice)
+        self.assertEqual(self.ask(self.carol, *asked)[0], 503)
+        self.bob.start(P2PMTA_CLOCK_OFFSET=25 * HOUR)
+        until(lambda: self.ask(self.carol, *asked)[0] == 200, "carol serves", 60)
+
 
 class Recalled(Returning):
     def test_holders_tell_of_it(self):

@@ -72,9 +72,19 @@ static void absent(struct replicas *r)
 		sync_absent(m);
 }
 
+bool members_heard(const struct replicas *r, int64_t within_ms)
+{
+	int64_t now = clock_mono_ms();
+
+	for (const struct member *m = r->members; m != NULL; m = m->hh.next)
+		if (m->heard_ms != 0 && now - m->heard_ms <= within_ms)
+			return true;
+	return false;
+}
+
 void member_heard(struct member *m)
 {
-	bool news = m->away || m->heard_ms == 0, alone = members_is_alone(m->r);
+	bool news = m->away || m->heard_ms == 0, alone = !members_heard(m->r, 2 * m->r->settings.sync_ms);
 
 	if (news || m->missed)
 		tell_to(m, news);

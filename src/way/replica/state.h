@@ -77,6 +77,7 @@ struct member {
 	bool said;			/* one of them has shown what we have, or something newer */
 	bool online;			/* the DHT was there when this round began */
 	bool life;			/* a host has answered in it, or refused */
+	bool brought;			/* a list that counts was brought since the last round began */
 	bool cut;			/* the last round found no network: that nobody answered says nothing */
 	bool serving;			/* what we hold of his may be given away */
 	/* push.c */
@@ -203,6 +204,7 @@ void sync_absent(struct member *);
 void sync_returned(struct member *);
 /* Nobody is believed up. */
 bool members_is_alone(const struct replicas *);
+bool members_heard(const struct replicas *, int64_t within_ms);	/* any of them */
 /* May his replicas be served? */
 void sync_judge(struct member *);
 

@@ -12,8 +12,8 @@
  * ago will do (p2pmta-protocol(7), section 8). Who is not let in any more has
  * been answered: he may have been removed, and serves nothing. Whether nobody is
  * there or we are cut off from all looks the same, so the first sign of a member
- * after nobody was up counts as the end of an absence, and a round without any
- * network says nothing. What was brought to us may have waited in a socket
+ * after nobody was heard of counts as the end of an absence, and a round without
+ * any network says nothing. What was brought to us may have waited in a socket
  * during the absence, so it is taken, but not as a word of now: we ask.
  */
 #include <inttypes.h>
@@ -86,6 +86,15 @@ static void take_token(struct member *m, const struct msglist *l)
 			sync_now(other);
 }
 
+static bool has_hidden(const struct member *m)
+{
+	bool hidden = m->urls[0] == '\0';
+
+	for (const struct member *other = m->r->members; other != NULL; other = other->hh.next)
+		hidden |= member_has_fellow(m, other) && other->urls[0] == '\0';
+	return hidden;
+}
+
 /*
  * Whom nobody can ask comes by himself, with every sync of his: after an absence we wait for that, since he may know of a
  * newer list than those who can be asked. What is left of that time; 0: there is nobody to wait for, or he had his time.
@@ -93,11 +102,8 @@ static void take_token(struct member *m, const struct msglist *l)
 static int64_t patience(const struct member *m)
 {
 	int64_t sync_ms = m->r->settings.sync_ms, left = m->absent_ms + sync_ms + sync_ms / 4 - clock_mono_ms();
-	bool hidden = m->urls[0] == '\0';
 
-	for (const struct member *other = m->r->members; other != NULL; other = other->hh.next)
-		hidden |= member_has_fellow(m, other) && other->urls[0] == '\0';
-	return hidden && left > 0 ? left : 0;
+	return has_hidden(m) && left > 0 ? left : 0;
 }
 
 void sync_judge(struct member *m)
@@ -154,13 +160,23 @@ static void set_etag(struct member *m, const char *etag)
 	m->row.etag = etag != NULL && etag[0] != '\0' ? talloc_strdup(m, etag) : "";
 }
 
+/*
+ * Brought to us while we do not know what is newest. It may have been under way since before the absence, so it counts for
+ * nothing at first; once those who bring lists have had their time it is as good as a copy that we asked for.
+ */
+static void ask_about_brought(struct member *m)
+{
+	m->brought = has_hidden(m) && patience(m) == 0;
+	sync_now(m);
+}
+
 /* The owner's list came in; is it his word of now? */
 static void heard_himself(struct member *m, const struct opening *o)
 {
 	if (o->absences == m->absences && (o->done == NULL || m->confirmed))
 		confirm(m);
 	else
-		sync_now(m);
+		ask_about_brought(m);
 }
 
 static void take_list(struct member *m, const struct opening *o)
@@ -184,13 +200,20 @@ static void take_list(struct member *m, const struct opening *o)
 	pulls_round(r->pulls, m);
 }
 
+static int64_t pause_ms(const struct replicas *r)
+{
+	int64_t sync_ms = r->settings.sync_ms;
+
+	return sync_ms > LONE_MS && members_is_alone(r) ? LONE_MS : sync_ms;
+}
+
 static void round_over(struct member *m)
 {
 	int64_t left = patience(m);
-	bool was_cut = m->cut;
+	bool was_cut = m->cut, net = m->life || (m->online && dht_is_ready(m->r->parts.dht)) || members_heard(m->r, m->r->settings.sync_ms);
 
 	m->round_done = true;
-	m->cut = !m->said && !m->life && !(m->online && dht_is_ready(m->r->parts.dht));
+	m->cut = !m->said && !net;
 	if (m->cut) {
 		/* We are absent as long as this goes on. */
 		m->confirmed = false;
@@ -201,7 +224,7 @@ static void round_over(struct member *m)
 	if (m->said && left == 0)
 		confirm(m);
 	m->said = false;
-	if (!m->confirmed && left > 0 && left < m->r->settings.sync_ms)
+	if (!m->confirmed && left > 0 && left < pause_ms(m->r))
 		timer_set(m->sync, left);
 	sync_judge(m);
 	pulls_round(m->r->pulls, m);
@@ -290,7 +313,7 @@ void sync_take(struct member *m, struct bytes octets, void (*done)(void *arg, un
 		if (m->confirmed)
 			confirm(m);
 		else
-			sync_now(m);
+			ask_about_brought(m);
 		answer_when_durable(m->r, done, arg);
 		return;
 	}
@@ -426,13 +449,12 @@ static void on_round(void *arg)
 {
 	struct member *m = arg;
 
-	int64_t sync_ms = m->r->settings.sync_ms;
-
-	timer_set(m->sync, sync_ms > LONE_MS && members_is_alone(m->r) ? LONE_MS : sync_ms);
+	timer_set(m->sync, pause_ms(m->r));
 	if (m->list_call != NULL || m->opening)
 		return;
 	m->n_asked = 0;
-	m->said = m->doubt = m->life = false;
+	m->said = m->brought;
+	m->brought = m->doubt = m->life = false;
 	m->online = dht_is_ready(m->r->parts.dht);
 	m->asking = m->urls[0] == '\0' ? ASK_OTHERS : m->row.token_serial == 0 ? ASK_GREETING : ASK_HIMSELF;
 	ask_next(m);
@@ -450,7 +472,7 @@ void sync_absent(struct member *m)
 	http_transfer_free(&m->list_call);
 	m->absences++;
 	m->absent_ms = clock_mono_ms();
-	m->confirmed = m->round_done = m->said = false;
+	m->confirmed = m->round_done = m->said = m->brought = false;
 	sync_judge(m);
 	sync_now(m);
 }

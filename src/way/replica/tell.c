@@ -2,12 +2,15 @@
  * What nobody can ask us, because we have no URL, we tell: the list that we
  * follow of each owner, to every member who holds that owner's outbox, when it
  * has changed and when he comes back. Who was off while an owner took something
- * back, and then finds the owner gone, hears of it from us or from nobody.
+ * back, and then finds the owner gone, hears of it from us or from nobody. What
+ * comes right after an absence of his counts for nothing, as it may be old, so
+ * he is told again when he has waited for long enough.
  */
 #include <string.h>
 
 #include <talloc.h>
 
+#include "lib/base/clock.h"
 #include "way/replica/state.h"
 
 enum { BUSY_MS = 500 };
@@ -25,6 +28,7 @@ struct tell {
 	char owner[LIMIT_ADDRESS + 1];	/* on its way, with this serial */
 	uint64_t serial;
 	struct timer *timer;
+	int64_t again_ms;		/* then all of them once more; 0: no */
 };
 
 static uint64_t told_serial(const struct tell *t, const char *owner)
@@ -99,9 +103,15 @@ static void step(void *arg)
 
 	if (m->r->stopped || t->call != NULL || !member_can_be_asked(m))
 		return;
+	if (t->again_ms != 0 && clock_mono_ms() >= t->again_ms) {
+		t->again_ms = 0;
+		forget(t);
+	}
 	for (owner = m->r->members; owner != NULL && t->call == NULL; owner = owner->hh.next)
 		if (member_has_fellow(owner, m) && owner->row.serial != 0 && told_serial(t, owner->address) != owner->row.serial)
 			tell_list(m, owner);
+	if (t->call == NULL && t->again_ms != 0)
+		timer_set(t->timer, t->again_ms - clock_mono_ms());
 }
 
 void tell_to(struct member *m, bool all)
@@ -112,8 +122,10 @@ void tell_to(struct member *m, bool all)
 		m->tell = talloc_zero(m, struct tell);
 		m->tell->timer = timer_new(m->r->parts.loop, step, m);
 	}
-	if (all)
+	if (all) {
 		forget(m->tell);
+		m->tell->again_ms = clock_mono_ms() + m->r->settings.sync_ms * 3 / 2;
+	}
 	timer_set(m->tell->timer, 0);
 }
 
