@@ -316,7 +316,6 @@ class CutOff(InGroup):
         self.carol.plug()
         self.ask_until_gone(self.carol, *asked)
 
-
     def test_cable_pulled_for_a_moment(self):
         """Before the network is missed; from the first sign of alice on carol asks first."""
         asked = self.held()

@@ -300,10 +300,8 @@ class CancelHidden(Group):
     def test_cancel_is_in_time(self):
         self.send_to_absent_dave()
         [queued] = self.alice.queue()
-        begin = time.monotonic()
         [said] = self.alice.ctl("cancel", queued["id"])
         self.assertEqual(said["state"], "in-time", said)
-        self.assertLess(time.monotonic() - begin, 2.5)
         self.wait_none(self.bob, self.carol)
 
 
