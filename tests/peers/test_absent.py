@@ -1,8 +1,8 @@
 """Mail from someone who is not there: groups whose members hold each other's outboxes, each peer on a host of its own."""
 import base64
-import os
 import contextlib
 import hmac
+import os
 import re
 import sqlite3
 import subprocess
