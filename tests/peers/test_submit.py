@@ -4,6 +4,7 @@ import base64
 import collections
 import contextlib
 import hashlib
+import imaplib
 import os
 import re
 import shutil
@@ -182,13 +183,22 @@ class Guests(Door):
                 dialled.pop().close()
 
     def test_guesses_in_a_flood(self):
-        """The right password gets in before its connection has to make room, the first time and later."""
+        """The right password gets in before its connection has to make room: soon the first time, at once when it is remembered."""
         wrong = base64.b64encode(b"\0alice\0not-the-password")
         with self.guessing(self.alice.smtp_port, b"EHLO x\r\nAUTH PLAIN " + wrong + b"\r\n"):
-            for mechanism in ("PLAIN", "LOGIN", "PLAIN"):
+            def log_in(mechanism):
                 with self.python() as s:
                     s.user, s.password = self.alice.user, self.alice.password
-                    self.assertEqual(s.auth(mechanism, getattr(s, "auth_" + mechanism.lower()))[0], 235)
+                    return s.auth(mechanism, getattr(s, "auth_" + mechanism.lower()))[0] == 235
+
+            def at_last():
+                try:
+                    return log_in("PLAIN")
+                except (smtplib.SMTPException, OSError):
+                    return False
+            until(at_last, "the first login", 30)
+            for mechanism in ("LOGIN", "PLAIN"):
+                self.assertTrue(log_in(mechanism))
             if shutil.which("msmtp"):
                 rc = self.write("msmtprc", ("account default\nhost 127.0.0.1\nport %d\nauth scram-sha-256\nuser alice\npassword %s\nfrom %s\n" % (
                     self.alice.smtp_port, self.alice.password, self.alice.address)).encode())
@@ -199,9 +209,12 @@ class Guests(Door):
 
     def test_guesses_at_imap_in_a_flood(self):
         with self.guessing(self.alice.imap_port, b'a LOGIN alice "not-the-password"\r\n'):
-            for _ in range(2):
-                with self.alice.imap(readonly=True):
-                    pass
+            def at_last():
+                with contextlib.suppress(imaplib.IMAP4.error, OSError), self.alice.imap(readonly=True):
+                    return True
+            until(at_last, "the first login", 30)
+            with self.alice.imap(readonly=True):
+                pass
         self.assertIn(b"why=makes room", self.alice.log())
 
     def test_chunks(self):

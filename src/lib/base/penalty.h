@@ -15,7 +15,7 @@ enum {
 	PENALTY_DELAY_MAX = 20,
 	PENALTY_HOLD_MAX = 5,
 	PENALTY_LOOKS = 200,
-	PENALTY_LOOK_MS = 40,
+	PENALTY_LOOK_MS = 500,
 };
 
 struct penalty {
