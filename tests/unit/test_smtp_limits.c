@@ -333,7 +333,6 @@ START_TEST(smtp_gone_behind_the_dot)
 	host_hang_up();
 	while (p.smtp->n_sessions > 0)
 		turn();
-	ck_assert(!LIST_EMPTY(&p.smtp->anchor->jobs));
 	for (int i = 0; i < 2; i++)
 		sem_post(&gate);
 	wait_for_sessions(0);
