@@ -110,13 +110,13 @@ static bool is_behind(const struct try *other, const struct try *t)
 	return other->octets <= t->octets;
 }
 
-/* Those that are behind this one. What had begun to deliver and then stopped, or nearly so, is remembered for it. */
-static void cut_others(struct race *r, const struct try *t)
+/* Those that are behind this one; all of them when it has won. What had begun to deliver and then stopped, or nearly so, is remembered for it. */
+static void cut_others(struct race *r, const struct try *t, bool won)
 {
 	for (size_t i = r->n; i-- > 0;) {
 		struct try *other = r->tries[i];
 
-		if (other == t || !is_behind(other, t))
+		if (other == t || (!won && !is_behind(other, t)))
 			continue;
 		if (other->octets > 0 && (is_silent(other, clock_mono_ms()) || (other->lame && !t->lame)))
 			pull_blame_stalled(r->pull, other->source);
@@ -243,7 +243,7 @@ static enum http_taken on_octets(void *arg, struct bytes b)
 	if (t->held)
 		return HTTP_HOLD;
 	t->octets += b.len;
-	cut_others(t->race, t);
+	cut_others(t->race, t, false);
 	digest_add(t->digest, b.data, b.len);
 	if (!is_framed(t, b) || keep_octets(t, b) == 0)
 		return HTTP_TAKEN;
@@ -297,7 +297,7 @@ static void on_done(void *arg, const struct http_reply *reply)
 	if (p->ended || pull_takes_answer(p, t->source, reply))
 		return;
 	if (reply->status == 200 && is_whole(t)) {
-		cut_others(r, t);
+		cut_others(r, t, true);
 		race_won(t);
 		return;
 	}
