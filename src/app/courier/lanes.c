@@ -2,8 +2,9 @@
  * A notification costs a gpg process whatever its size, and several fit into
  * one message. So a lane per address gathers its recipients: one that is
  * alone goes at once; while more of them are being sealed, as many as fit into
- * one value are waited for, a moment: one may be large. p is made here, and written with the octets that
- * carry it before anybody can see them (p2pmta-protocol(7), section 4, step 3).
+ * one value are waited for, a moment: one may be large. p is made here, and
+ * written with the octets that carry it before anybody can see them
+ * (p2pmta-protocol(7), section 4, step 3).
  */
 #include <string.h>
 

@@ -14,8 +14,8 @@ enum {
 	PENALTY_MANY = 30,
 	PENALTY_DELAY_MAX = 20,
 	PENALTY_HOLD_MAX = 5,
-	PENALTY_LOOKS = 200,
-	PENALTY_LOOK_MS = 500,
+	PENALTY_LOOKS = 200,	/* a second */
+	PENALTY_LOOK_MS = 500,	/* of it */
 };
 
 struct penalty {

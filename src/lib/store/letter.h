@@ -79,7 +79,7 @@ void store_letter_forget(struct store *, int64_t before_ms);
 struct rcpt *store_rcpt_find(struct store *, const void *ctx, uint64_t id);
 void store_rcpt_save(struct store *, const struct rcpt *);
 struct rcpt **store_rcpt_of_letter(struct store *, const void *ctx, uint64_t letter, size_t *n_out);
-/* Of a letter with many, without a look at each: the states its recipients are in, a bit each; is any not done, or not done in another state? */
+/* Of a letter with many, without a look at each: the states they are in, a bit each; is any not done, or not done in another state? */
 unsigned store_rcpt_states(struct store *, uint64_t letter);
 bool store_rcpt_any_open(struct store *, uint64_t letter);
 bool store_rcpt_any_open_else(struct store *, uint64_t letter, enum rcpt_state);

@@ -110,7 +110,10 @@ static bool is_behind(const struct try *other, const struct try *t)
 	return other->octets <= t->octets;
 }
 
-/* Those that are behind this one; all of them when it has won. What had begun to deliver and then stopped, or nearly so, is remembered for it. */
+/*
+ * Those that are behind this one; all of them when it has won, or another would win, too. What had begun to deliver
+ * and then stopped, or nearly so, is remembered for it.
+ */
 static void cut_others(struct race *r, const struct try *t, bool won)
 {
 	for (size_t i = r->n; i-- > 0;) {
