@@ -11,6 +11,7 @@
  *	cutonce, lieonce (the first time)	dies, tires (dead, stall, after a few requests)
  *	narrow (one request at a time, others are dead)
  *	drip (an octet now and then)	fade (quick, then drips its last 2000)
+ *	wakes (drips until "last" is asked, then all)	last (nothing before holders_all.opened, then all)
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -35,6 +36,7 @@ static struct {
 	int fds[HOLDERS_CONNS];
 	int n;
 	pthread_mutex_t lock, narrow;
+	atomic_int opened, over;	/* set by the test: somebody opens what came; by "last": he who pulls has gone */
 	struct { char name[24]; int asked; } kinds[HOLDERS_KINDS];
 } holders_all = { .lock = PTHREAD_MUTEX_INITIALIZER, .narrow = PTHREAD_MUTEX_INITIALIZER };
 
@@ -108,6 +110,26 @@ static bool holders_drip(int fd, struct bytes b)
 	return true;
 }
 
+static bool holders_wake(int fd, struct bytes b)
+{
+	size_t at = 0;
+
+	for (; holders_asked("last") == 0; at++)
+		if (!holders_drip(fd, bytes_of(b.data + at, 1)))
+			return false;
+	return holders_write(fd, b.data + at, b.len - at);
+}
+
+static bool holders_come_last(int fd, struct bytes b)
+{
+	while (!holders_all.opened)
+		usleep(1000);
+	if (holders_write(fd, b.data, b.len))
+		holders_wait(fd);
+	holders_all.over = 1;
+	return false;
+}
+
 /* b of the answer, as this kind does it; false: the connection ends. */
 static bool holders_deliver(int fd, const char *kind, struct bytes b, bool part)
 {
@@ -127,6 +149,10 @@ static bool holders_deliver(int fd, const char *kind, struct bytes b, bool part)
 		return holders_send_slowly(fd, b);
 	if (strcmp(kind, "drip") == 0)
 		return holders_drip(fd, b);
+	if (strcmp(kind, "wakes") == 0)
+		return holders_wake(fd, b);
+	if (strcmp(kind, "last") == 0)
+		return holders_come_last(fd, b);
 	if (strcmp(kind, "fade") == 0)
 		return holders_write(fd, b.data, b.len - 2000) && holders_drip(fd, bytes_of(b.data + b.len - 2000, 2000));
 	copy = malloc(b.len + 1);

@@ -35,7 +35,7 @@ static struct fetch *fetch;
 static struct bytes sealed, small;
 
 /* How he who opens behaves. */
-enum opener { OPENS, REFUSES_EARLY, REFUSES_CHANGED, FAILS_EARLY };
+enum opener { OPENS, REFUSES_EARLY, REFUSES_CHANGED, FAILS_EARLY, LINGERS };
 static enum opener opener;
 /* What the head object lists. */
 #define HEAD "the head object"
@@ -116,6 +116,9 @@ static enum outcome unseal_work(const void *job, struct pgp *pgp, const struct f
 		}
 	}
 	close(fd);
+	holders_all.opened = 1;
+	while (opener == LINGERS && !holders_all.over && n_opened == 1)
+		usleep(1000);
 	if (!in->whole) {
 		n_not_whole++;
 		return refuse(e, RETRY);
@@ -395,6 +398,20 @@ START_TEST(small_races)
 }
 END_TEST
 
+/* One that seemed lame has all of it, and while that is opened the other gets all of it, too: there is one winner. */
+START_TEST(two_winners)
+{
+	sealed = make_sealed(SMALL, false);
+	opener = LINGERS;
+	pull(1, sealed, "wakes last", holders_start(sealed));
+	turns_until(&n_got, 1);
+	ck_assert_msg(got_res == OK, "%s", got_reason);
+	ck_assert_str_eq(got_from, "wakes@home");
+	ck_assert_int_eq(n_opened, 1);
+	holders_stop();
+}
+END_TEST
+
 START_TEST(large_races)
 {
 	check_race(&race_rows[_i], LARGE);
@@ -589,6 +606,7 @@ UNIT_SUITE("fetch")
 	UNIT(many);
 	UNIT(stalled);
 	UNIT_LOOP(small_races, race_rows);
+	UNIT(two_winners);
 	UNIT_LOOP(large_races, race_rows);
 	UNIT_LOOP(in_pieces, piece_rows);
 	UNIT_LOOP(from_four, many_rows);
