@@ -295,8 +295,8 @@ static void drop_kept(void)
 	globfree(&found);
 }
 
-/* The file is safe, and gone before its rows are made: as when another message with the same octets leaves. */
-START_TEST(smtp_file_taken_along)
+/* A large message, behind its dot, while the workers are kept at the gate; its text. */
+static char *submit_to_kept_workers(void)
 {
 	static const struct pool_job blocker = { wait_at_gate, passed, passed };
 	char *body = repeat("From: alice@home\r\n\r\n", 900000, "\r\n.\r\n");
@@ -307,6 +307,14 @@ START_TEST(smtp_file_taken_along)
 	PLAY("large", LOGIN, ENVELOPE, "C DATA", "S 354 ", body);
 	while (LIST_EMPTY(&p.smtp->anchor->jobs))
 		turn();
+	return body;
+}
+
+/* The file is safe, and gone before its rows are made: as when another message with the same octets leaves. */
+START_TEST(smtp_file_taken_along)
+{
+	char *body = submit_to_kept_workers();
+
 	for (int i = 0; i < 2; i++)
 		sem_post(&gate);
 	drop_kept();		/* the loop stands still meanwhile */
@@ -320,15 +328,7 @@ END_TEST
 /* Gone while a worker makes the file durable: nobody has heard a 250, and nothing stays. */
 START_TEST(smtp_gone_behind_the_dot)
 {
-	static const struct pool_job blocker = { wait_at_gate, passed, passed };
-	char *body = repeat("From: alice@home\r\n\r\n", 900000, "\r\n.\r\n");
-
-	sem_init(&gate, 0, 0);
-	for (int i = 0; i < 2; i++)
-		pool_submit(p.pool, POOL_SOON, &blocker, NULL);
-	PLAY("large", LOGIN, ENVELOPE, "C DATA", "S 354 ", body);
-	while (LIST_EMPTY(&p.smtp->anchor->jobs))
-		turn();
+	submit_to_kept_workers();
 	ck_assert_uint_eq(count_files(p.dir, false), 1);
 	host_hang_up();
 	while (p.smtp->n_sessions > 0)
