@@ -14,7 +14,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
 
-enum { AGAIN_FIRST_S = 1, AGAIN_MAX_S = 1800, SOON_MS = 100 };
+enum { AGAIN_FIRST_S = 1, AGAIN_MAX_S = 300, SOON_MS = 100 };
 
 static void on_step_durable(void *arg, bool durable)
 {

@@ -406,6 +406,8 @@ int64_t list_tick(struct entry *e, int64_t now_ms)
 		e->n_resolves++;
 		e->resolve_at_ms = now_ms + (pause < RESOLVE_MAX_MS ? pause : RESOLVE_MAX_MS);
 		look_for_members(e);
+		if (e->put != NULL)
+			dht_put_again(e->put);
 	}
 	talloc_free(ctx);
 	return e->resolve_at_ms - now_ms < CHECK_MS ? e->resolve_at_ms - now_ms : CHECK_MS;

@@ -121,6 +121,9 @@ static void on_timer(void *arg)
 	int64_t now = clock_now_s();
 
 	timer_set(o->timer, CHECK_MS);
+	/* The nodes that kept it may be gone. OpenDHT would notice within ten minutes: so long nobody new could write to us. */
+	if (o->put != NULL)
+		dht_put_again(o->put);
 	if (o->running || (now >= o->issued_s && now < o->issued_s + RENEW_S))
 		return;
 	struct own_job *j = talloc_zero(NULL, struct own_job);
