@@ -10,11 +10,17 @@ dist_check_SCRIPTS += tests/check-layers tests/check-sizes tests/check-options t
 # What whole daemons are tested with.
 EXTRA_DIST += tests/peers/README tests/peers/run tests/peers/peers.py tests/peers/wire.py tests/peers/imap_wire.py tests/peers/imap_model.py tests/peers/scene.py tests/peers/hosts.py tests/peers/relay.py \
 	tests/peers/test_absent.py tests/peers/test_away.py tests/peers/test_cancel.py tests/peers/test_clients.py tests/peers/test_crash.py tests/peers/test_crowd.py \
-	tests/peers/test_ctl.py tests/peers/test_demo.py tests/peers/test_dsn.py tests/peers/test_expiry.py tests/peers/test_flood.py tests/peers/test_forged.py tests/peers/test_group.py tests/peers/test_hosts.py tests/peers/test_init.py tests/peers/test_matrix.py tests/peers/test_mail.py tests/peers/test_open.py tests/peers/test_outbox.py tests/peers/test_queue.py tests/peers/test_rate.py tests/peers/test_replica.py tests/peers/test_return.py \
+	tests/peers/test_ctl.py tests/peers/test_demo.py tests/peers/test_disk.py tests/peers/test_dsn.py tests/peers/test_expiry.py tests/peers/test_flood.py tests/peers/test_forged.py tests/peers/test_group.py tests/peers/test_hosts.py tests/peers/test_init.py tests/peers/test_matrix.py tests/peers/test_mail.py tests/peers/test_open.py tests/peers/test_outbox.py tests/peers/test_queue.py tests/peers/test_rate.py tests/peers/test_replica.py tests/peers/test_return.py \
 	tests/peers/test_secret.py tests/peers/test_stream.py tests/peers/test_submit.py tests/peers/test_thunderbird.py tests/peers/marionette.py tests/peers/test_to_absent.py tests/peers/test_two_groups.py
 noinst_PROGRAMS += tests/peers/dht-values
 tests_peers_dht_values_SOURCES = tests/peers/dht-values.c
 tests_peers_dht_values_LDADD = $(LIB_DHT)
+
+noinst_PROGRAMS += tests/peers/slow-disk.so
+tests_peers_slow_disk_so_SOURCES = tests/peers/slow-disk.c
+tests_peers_slow_disk_so_CFLAGS = -fPIC -D_GNU_SOURCE
+tests_peers_slow_disk_so_LDFLAGS = -shared
+tests_peers_slow_disk_so_LDADD = -ldl
 
 EXTRA_DIST += tests/bench/README tests/bench/run tests/bench/groups
 

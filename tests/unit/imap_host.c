@@ -19,7 +19,8 @@
  *	expunge MAILBOX UID	as by somebody else
  *	keyword MAILBOX UID NAME	set by somebody else
  *	refuse on|off		rows of messages, as on a full disk
- *	commit on|off		what is written becomes durable, or is kept waiting
+ *	commit on|off		what is written is committed, or is kept waiting
+ *	sync on|off|one		what was committed gets on disk, is kept waiting, or only the one that waits gets there
  *	turns N			answers after so many turns of the loop
  *	files			"no" when a file in inbox/ has no row
  *	quit
@@ -39,6 +40,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/mime/mime.h"
+#include "lib/store/sync.h"
 #include "way/imap/imap.h"
 
 enum { MAX_REMOTE = 256 };
@@ -70,6 +72,9 @@ struct host {
 	bool is_waited_for;
 	unsigned wait_pulls, wait_forgotten;
 	bool keeps_back;		/* no commits */
+	bool keeps_syncs;
+	struct sync *sync;		/* that waits */
+	struct timer *do_sync;
 	unsigned turns;			/* to go, then the answer */
 	struct timer *next_turn;
 	char line[4096];
@@ -282,14 +287,37 @@ static void refuse(struct host *h, bool on)
 	    "DROP TRIGGER refuse");
 }
 
+static void finish_sync(void *arg)
+{
+	struct host *h = (struct host *)arg;
+	struct sync *sync = h->sync;
+
+	h->sync = NULL;
+	if (sync) {
+		sync_work(sync);
+		store_synced(h->store);
+	}
+}
+
+static void start_sync(void *arg, struct sync *sync)
+{
+	struct host *h = (struct host *)arg;
+
+	h->sync = sync;
+	if (!h->keeps_syncs)
+		timer_set(h->do_sync, 0);
+}
+
 static const char *check_files(struct host *h)
 {
 	char sql[256], pattern[4096];
 	const char *error = NULL;
 	glob_t found;
 
-	while (store_waits(h->store))
+	while (store_waits(h->store) || h->sync) {
+		finish_sync(h);
 		store_turn(h->store);
+	}
 	snprintf(pattern, sizeof(pattern), "%s/inbox/*/*", h->dir);
 	if (glob(pattern, 0, NULL, &found) != 0)
 		return NULL;
@@ -341,6 +369,10 @@ static void command(struct host *h, char *line)
 		return;
 	} else if (strcmp(word[0], "commit") == 0 && word[1]) {
 		h->keeps_back = strcmp(word[1], "off") == 0;
+	} else if (strcmp(word[0], "sync") == 0 && word[1]) {
+		h->keeps_syncs = strcmp(word[1], "on") != 0;
+		if (strcmp(word[1], "off") != 0)
+			finish_sync(h);
 	} else if (strcmp(word[0], "refuse") == 0 && word[1]) {
 		refuse(h, strcmp(word[1], "on") == 0);
 	} else if (strcmp(word[0], "files") == 0) {
@@ -452,6 +484,8 @@ int main(int argc, char **argv)
 
 	watch_set(input, WATCH_READ);
 	h.next_turn = timer_new(h.loop, on_next_turn, &h);
+	h.do_sync = timer_new(h.loop, finish_sync, &h);
+	store_sync_by(h.store, start_sync, &h);
 	loop_on_turn(h.loop, on_turn, &h);
 	loop_on_signal(h.loop, SIGTERM, on_signal, &h);
 	printf("port %u\n", imap_port(h.imap));
@@ -461,8 +495,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "longest turn %lld ms\n", (long long)loop_take_longest_ms(h.loop));
 	watch_free(&input);
 	timer_free(&h.next_turn);
+	timer_free(&h.do_sync);
 	imap_stop(&h.imap);
 	pool_free(&h.pool);
+	store_sync_by(h.store, NULL, NULL);
 	store_close(&h.store);
 	tls_free(&settings.tls);
 	while (h.wishes)

@@ -493,7 +493,7 @@ START_TEST(held)
 {
 	start(1000, 0);
 	conn_write(s->c, "one ", 4);
-	conn_hold(s->c);
+	conn_hold(s->c, 1);
 	conn_write(s->c, "two ", 4);
 	conn_write_file(s->c, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 1, 3);
 	conn_write(s->c, " three ", 7);
@@ -501,26 +501,55 @@ START_TEST(held)
 	turns_some(5);
 	ck_assert_str_eq(s->got->data, "one ");
 	ck_assert_uint_eq(conn_unsent(s->c), 14);
-	conn_release(s->c);
+	conn_release(s->c, 1);
 	conn_write(s->c, "four", 4);
 	turns_until(&s->n_got, 22);
 	ck_assert_str_eq(s->got->data, "one two ELF three four");
-	conn_hold(s->c);
+	conn_hold(s->c, 1);
 	conn_write(s->c, "five", 4);
 	conn_drop(s->c);
 	conn_write(s->c, "six", 3);
 	turns_until(&s->n_got, 25);
 	ck_assert_str_eq(s->got->data, "one two ELF three foursix");
 	/* An end waits for it, too. */
-	conn_hold(s->c);
+	conn_hold(s->c, 1);
 	conn_write(s->c, "bye", 3);
 	conn_finish(s->c);
 	turns_some(5);
 	ck_assert_int_eq(s->n_closed, 0);
-	conn_release(s->c);
+	conn_release(s->c, 1);
 	turns_until(&s->n_closed, 1);
 	turns_until(&s->peer_eof, 1);
 	ck_assert_str_eq(s->got->data, "one two ELF three foursixbye");
+}
+END_TEST
+
+/* Each goes with its stamp. */
+START_TEST(held_by_stamp)
+{
+	start(1000, 0);
+	conn_hold(s->c, 1);
+	conn_write(s->c, "one ", 4);
+	conn_hold(s->c, 2);
+	conn_write(s->c, "two ", 4);
+	conn_release(s->c, 1);
+	conn_write(s->c, "two again", 9);
+	turns_until(&s->n_got, 4);
+	turns_some(5);
+	ck_assert_str_eq(s->got->data, "one ");
+	conn_release(s->c, 2);
+	conn_write(s->c, "!", 1);
+	turns_until(&s->n_got, 18);
+	ck_assert_str_eq(s->got->data, "one two two again!");
+	conn_hold(s->c, 3);
+	conn_write(s->c, "three ", 6);
+	conn_hold(s->c, 4);
+	conn_write(s->c, "four", 4);
+	conn_release(s->c, 3);
+	conn_drop(s->c);
+	conn_write(s->c, "five", 4);
+	turns_until(&s->n_got, 28);
+	ck_assert_str_eq(s->got->data, "one two two again!three five");
 }
 END_TEST
 
@@ -547,4 +576,5 @@ UNIT_SUITE("loop_conn")
 	UNIT(files_go_in_order);
 	UNIT(file_shorter_than_announced);
 	UNIT(held);
+	UNIT(held_by_stamp);
 UNIT_END

@@ -492,12 +492,46 @@ START_TEST(watches_see_what_they_ask_for)
 }
 END_TEST
 
+static void take_five_ms(void *arg)
+{
+	int64_t begun = clock_mono_ms();
+
+	while (clock_mono_ms() - begun < 5)
+		;
+	++*(int *)arg;
+}
+
+static void count_turn(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* Each is fine, but not all of them in one turn. */
+START_TEST(many_small_things_are_several_turns)
+{
+	enum { N = 30 };
+	struct timer *t[N];
+	int n = 0, n_turns = 0;
+
+	loop_on_turn(loop, count_turn, &n_turns);
+	for (int i = 0; i < N; i++) {
+		t[i] = timer_new(loop, take_five_ms, &n);
+		timer_set(t[i], 0);
+	}
+	turns_until(&n, N);
+	ck_assert_int_ge(n_turns, 6);
+	for (int i = 0; i < N; i++)
+		timer_free(&t[i]);
+}
+END_TEST
+
 UNIT_SUITE("loop_turn")
 	tcase_add_checked_fixture(unit_case, turns_begin, turns_end);
 	UNIT(timers_fire_in_order);
 	UNIT(timers_move_and_clear);
 	UNIT(timers_inside_themselves);
 	UNIT(turns_are_measured);
+	UNIT(many_small_things_are_several_turns);
 	UNIT_LOOP(blocking_is_reported, blockings);
 	UNIT(kept_from_working_is_not_blocking);
 	UNIT(strangers_are_no_excuse);

@@ -22,6 +22,8 @@ struct daemon {
 	struct clerks *clerks;		/* until pgp has taken them over */
 	struct loop *loop;
 	struct pool *pool;
+	struct sync *sync;		/* that is under way */
+	struct pool *syncer;		/* where the store waits for the disk: behind no other work */
 	struct dht *dht;
 	struct http_client *http;
 	struct offers *offers;

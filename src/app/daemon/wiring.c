@@ -23,6 +23,7 @@
 #include "lib/store/letter.h"
 #include "lib/store/contact.h"
 #include "lib/store/notice.h"
+#include "lib/store/sync.h"
 #include "way/imap/imap.h"
 #include "way/outbox/outbox.h"
 #include "way/replica/replicas.h"
@@ -436,6 +437,44 @@ static bool start_state(struct daemon *d, struct err *e)
 	return sweep_keys(d, e) == OK;
 }
 
+static void sync_in_pool(void *arg)
+{
+	struct daemon *d = arg;
+
+	sync_work(d->sync);
+}
+
+static void on_synced(void *arg)
+{
+	struct daemon *d = arg;
+
+	store_synced(d->store);
+}
+
+/* The pool ends: the store sees to it, see daemon_free(). */
+static void drop_sync(void *arg)
+{
+	(void)arg;
+}
+
+static void start_sync(void *arg, struct sync *sync)
+{
+	static const struct pool_job job = { sync_in_pool, on_synced, drop_sync };
+	struct daemon *d = arg;
+
+	d->sync = sync;
+	pool_submit(d->syncer, POOL_SOON, &job, d);
+}
+
+static bool start_syncer(struct daemon *d, struct err *e)
+{
+	d->syncer = pool_new(d->loop, 1, e);
+	if (d->syncer == NULL)
+		return false;
+	store_sync_by(d->store, start_sync, d);
+	return true;
+}
+
 static bool start_network(struct daemon *d, struct err *e)
 {
 	const struct settings *s = d->settings;
@@ -449,7 +488,7 @@ static bool start_network(struct daemon *d, struct err *e)
 	d->again = timer_new(d->loop, on_again, d);
 	loop_on_turn(d->loop, on_turn, d);
 	d->pool = pool_new(d->loop, 0, e);
-	if (d->pool == NULL)
+	if (d->pool == NULL || !start_syncer(d, e))
 		return false;
 	d->http = http_client_new(d->loop, &http, e);
 	if (d->http == NULL)
@@ -683,8 +722,11 @@ void daemon_free(struct daemon **dp)
 		return;
 	sd_notify(0, "STOPPING=1");
 	stop_doors(d);
-	if (d->store != NULL)
+	pool_free(&d->syncer);
+	if (d->store != NULL) {
+		store_sync_by(d->store, NULL, NULL);
 		store_turn(d->store);
+	}
 	signal(SIGALRM, on_stop_too_long);
 	alarm(STOP_S);
 	pool_free(&d->pool);

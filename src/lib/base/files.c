@@ -1,7 +1,7 @@
 /*
  * A file is either there as a whole after a power cut or not at all: the data
- * is synced before the name, the name before anybody is told. A new folder is
- * synced into its parent, or the file in it would be lost with it.
+ * is synced before the name, the name before anybody is told. So is the name of
+ * its folder: somebody may have made that in passing (files_put_lazily).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -168,23 +168,49 @@ ssize_t files_pread(int fd, void *out, size_t len, uint64_t offset)
 	return (ssize_t)done;
 }
 
-/* rename, and once more when only the folder was missing. */
+/* rename, and once more when only the folder was missing. Nothing is synced. */
 static enum outcome rename_into(const char *tmp, const char *path, struct err *e)
 {
 	if (rename(tmp, path) == 0)
 		return OK;
 	if (errno == ENOENT && access(tmp, F_OK) == 0) {
 		char *parent = parent_of(NULL, path);
-		enum outcome res = files_mkdir(parent, e);
+		bool made = mkdir(parent, 0700) == 0 || errno == EEXIST;
 
 		talloc_free(parent);
-		if (res != OK)
-			return res;
-		if (rename(tmp, path) == 0)
+		if (made && rename(tmp, path) == 0)
 			return OK;
 	}
 	err_sys(e, "rename %s to %s", tmp, path);
 	return RETRY;
+}
+
+/* Its name, and that of its folder: who may not read where that lies has not made it. */
+static int sync_names(const char *path)
+{
+	char *parent = parent_of(NULL, path);
+	int res = sync_folder(parent);
+
+	if (res == 0 && sync_parent(parent) < 0 && errno != EACCES)
+		res = -1;
+	int saved = errno;
+
+	talloc_free(parent);
+	errno = saved;
+	return res;
+}
+
+int files_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	int res = fsync(fd), saved = errno;
+
+	close(fd);
+	errno = saved;
+	return res < 0 ? res : sync_names(path);
 }
 
 enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *e)
@@ -197,7 +223,7 @@ enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *e
 
 	if (res != OK)
 		return res;
-	if (sync_parent(path) < 0) {
+	if (sync_names(path) < 0) {
 		err_sys(e, "sync the folder of %s", path);
 		return RETRY;
 	}

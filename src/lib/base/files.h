@@ -30,8 +30,10 @@ ssize_t files_read(int fd, void *, size_t len);
 /* pread() likewise. */
 ssize_t files_pread(int fd, void *, size_t len, uint64_t offset);
 
-/* fsync fd, rename tmp to path (its folder is made when missing), fsync the folder. fd stays open; tmp may be left on failure. */
+/* fsync fd, rename tmp to path (its folder, not more of them, is made when missing), fsync the folder and where that lies. fd stays open; tmp may be left on failure. */
 enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *);
+/* A file that is written already (files_put_lazily), its name, and that of its folder: durable from now on. -1 with errno. */
+int files_sync(const char *path);
 /* Unlink, fine if it is gone. */
 void files_drop(const char *path);
 

@@ -47,6 +47,7 @@ struct chunk {
 	struct evbuffer *data;
 	int fd;
 	uint64_t offset, len;
+	uint64_t stamp;		/* while it is kept */
 	bool as_is;		/* written before compression began */
 };
 TAILQ_HEAD(chunk_list, chunk);
@@ -62,6 +63,7 @@ struct conn {
 
 	struct chunk_list queue;	/* behind bev's output */
 	struct chunk_list kept;		/* behind that, once it is released */
+	uint64_t stamp;			/* of what is written while it is held */
 	bool held;
 	SSL *next_ssl;		/* TLS begins when bev's output is empty */
 	bool is_tls;
@@ -532,6 +534,7 @@ static struct chunk *add_chunk(struct conn *c)
 {
 	struct chunk *k = mem_zero(c, struct chunk);
 
+	k->stamp = c->stamp;
 	TAILQ_INSERT_TAIL(c->held ? &c->kept : &c->queue, k, next);
 	if (!c->held)
 		timer_set(c->kick, 0);
@@ -547,7 +550,7 @@ void conn_write(struct conn *c, const void *data, size_t len)
 	if (c->held || c->next_ssl != NULL || c->deflate != NULL || !TAILQ_EMPTY(&c->queue)) {
 		struct chunk *k = TAILQ_LAST(c->held ? &c->kept : &c->queue, chunk_list);
 
-		if (k == NULL || k->data == NULL || k->as_is) {
+		if (k == NULL || k->data == NULL || k->as_is || (c->held && k->stamp != c->stamp)) {
 			k = add_chunk(c);
 			k->data = mem_check(evbuffer_new());
 		}
@@ -596,26 +599,30 @@ size_t conn_unsent(const struct conn *c)
 	return evbuffer_get_length(output(c)) + length_of(&c->queue) + length_of(&c->kept);
 }
 
-void conn_hold(struct conn *c)
+void conn_hold(struct conn *c, uint64_t stamp)
 {
-	assert(c->next_ssl == NULL);
+	assert(c->next_ssl == NULL && (!c->held || stamp >= c->stamp));
 	c->held = true;
+	c->stamp = stamp;
 }
 
-void conn_release(struct conn *c)
+void conn_release(struct conn *c, uint64_t stamp)
 {
-	c->held = false;
-	if (TAILQ_EMPTY(&c->kept))
-		return;
-	TAILQ_CONCAT(&c->queue, &c->kept, next);
-	if (!c->ended)
+	struct chunk *k;
+
+	c->held = c->held && c->stamp > stamp;
+	if (!c->ended && !TAILQ_EMPTY(&c->kept))
 		timer_set(c->kick, 0);
+	while ((k = TAILQ_FIRST(&c->kept)) != NULL && k->stamp <= stamp) {
+		TAILQ_REMOVE(&c->kept, k, next);
+		TAILQ_INSERT_TAIL(&c->queue, k, next);
+	}
 }
 
 void conn_drop(struct conn *c)
 {
 	free_chunks(&c->kept);
-	conn_release(c);
+	c->held = false;
 }
 
 void conn_finish(struct conn *c)

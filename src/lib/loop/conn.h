@@ -44,11 +44,12 @@ void conn_printf(struct conn *, const char *fmt, ...) __attribute__((format(prin
 void conn_write_file(struct conn *, int fd, uint64_t offset, uint64_t len);
 size_t conn_unsent(const struct conn *);
 /*
- * What is written from now on is kept back until conn_release(), or forgotten by conn_drop(); what was
- * written before goes. It counts as unsent. Not before conn_start_tls().
+ * What is written from now on is kept back until conn_release() of that or a later stamp, or forgotten by conn_drop();
+ * what was written before goes, or waits for its own stamp. Stamps do not fall. It counts as unsent. Not before
+ * conn_start_tls().
  */
-void conn_hold(struct conn *);
-void conn_release(struct conn *);
+void conn_hold(struct conn *, uint64_t stamp);
+void conn_release(struct conn *, uint64_t stamp);
 void conn_drop(struct conn *);
 /* No more reading; send what waits, then on_close("closed"). */
 void conn_finish(struct conn *);

@@ -18,7 +18,7 @@
 #include "lib/loop/loop.h"
 #include "lib/loop/private.h"
 
-enum { GATHER_MS = 4 };
+enum { GATHER_MS = 4, TURN_MS = 20 };
 
 struct hook {
 	STAILQ_ENTRY(hook) next;
@@ -110,10 +110,13 @@ struct event_base *loop_base(struct loop *l)
 	return l->base;
 }
 
+/* Many small things that are ready at once are several turns, too. */
 void loop_begin(struct loop *l, const char *what)
 {
 	l->ran = true;
 	watchdog_begin(l->dog, what);
+	if (clock_mono_ms() - watchdog_since_ms(l->dog) >= TURN_MS)
+		event_base_loopbreak(l->base);
 }
 
 static void end_turn(struct loop *l)

@@ -11,7 +11,7 @@
 #include "lib/store/check.h"
 #include "lib/store/priv.h"
 
-enum { MAX_TOLD = 10, BUSY_MS = 5000 };
+enum { MAX_TOLD = 10, PATIENCE_MS = 5000 };
 
 #define NO_CONTENT "NOT EXISTS (SELECT 1 FROM content WHERE id = message.content)"
 #define UNUSED "NOT EXISTS (SELECT 1 FROM message WHERE content = content.id)" \
@@ -271,7 +271,7 @@ static bool open_db(struct check *c)
 
 	if (sqlite3_open_v2(mem_printf(c->ctx, "%s/state.db", c->dir), &c->db, flags, NULL) != SQLITE_OK)
 		return failed(c, "open");
-	sqlite3_busy_timeout(c->db, BUSY_MS);
+	sqlite3_busy_timeout(c->db, PATIENCE_MS);
 	sqlite3_create_function(c->db, "record_is_good", 1, SQLITE_UTF8, NULL, record_is_good, NULL, NULL);
 	sqlite3_create_function(c->db, "page_is_good", 2, SQLITE_UTF8, NULL, page_is_good, NULL, NULL);
 	int64_t version = number(c, "PRAGMA user_version");

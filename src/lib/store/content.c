@@ -232,12 +232,22 @@ static void settle(struct store *s, uint64_t id, enum place place, const uint8_t
 	struct err e;
 
 	if (octets.data && !db_has(s, "SELECT 1 FROM letter WHERE content = ? AND done = 0", ARGS(I(id)))) {
-		if (files_put(path, octets, &e) == OK)
-			forget_small(s, id);
+		if (files_put_lazily(store_dir(s, place), path, octets, &e) == OK)
+			sync_settle(s, id, path);
 		else
 			log_warn("content=%llu stays in state.db: %s", (unsigned long long)id, e.text);
 	}
 	talloc_free(ctx);
+}
+
+/* It may have been unlinked since, and made again by who reads it. */
+void content_settled(struct store *s, uint64_t id, const char *path, const struct stat *what)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_ino == what->st_ino && st.st_mtim.tv_sec == what->st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == what->st_mtim.tv_nsec)
+		forget_small(s, id);
 }
 
 void store_content_sweep(struct store *s, uint64_t id)

@@ -72,11 +72,12 @@ static void bind(sqlite3_stmt *q, const struct arg *args)
 	assert(i == sqlite3_bind_parameter_count(q));
 }
 
-static bool begin(struct store *s)
+bool db_begin(struct store *s)
 {
 	if (s->begun)
 		return true;
 	db_end_reading(s);
+	sync_before_writing(s);
 	if (db_plain(s, "BEGIN IMMEDIATE") != SQLITE_OK) {
 		poison_db(s, "begin");
 		return false;
@@ -113,10 +114,21 @@ void db_end_reading(struct store *s)
 	s->reading = false;
 }
 
+bool db_begin_idly(struct store *s)
+{
+	db_end_reading(s);
+	sync_before_writing(s);
+	sqlite3_busy_timeout(s->db, 0);
+	s->begun = db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+	return s->begun;
+}
+
 void db_write(struct store *s, const char *sql, const struct arg *args)
 {
-	if (s->poisoned || !begin(s))
+	if (s->poisoned || !db_begin(s))
 		return;
+	s->wrote = true;
 	end_walks(s);
 	sqlite3_stmt *q = prepared(s, sql);
 	if (!q)
@@ -284,6 +296,18 @@ bool db_commit(struct store *s)
 		poison_db(s, "commit");
 	if (s->poisoned)
 		return false;
+	sync_after_writing(s, s->wrote);
+	s->begun = s->wrote = false;
+	return true;
+}
+
+bool db_end_unused(struct store *s)
+{
+	assert(!s->wrote);
+	db_end_reading(s);
+	if (s->begun && db_plain(s, "ROLLBACK") != SQLITE_OK)
+		return false;
+	sync_after_writing(s, false);
 	s->begun = false;
 	return true;
 }
@@ -293,7 +317,8 @@ void db_rollback(struct store *s)
 	end_walks(s);
 	if (!sqlite3_get_autocommit(s->db) && db_plain(s, "ROLLBACK") != SQLITE_OK)
 		log_err("store: rollback: %s", sqlite3_errmsg(s->db));
-	s->begun = s->reading = s->poisoned = false;
+	sync_after_writing(s, false);
+	s->begun = s->wrote = s->reading = s->poisoned = false;
 }
 
 void db_finish(struct store *s)

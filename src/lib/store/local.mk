@@ -34,6 +34,8 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/store.c \
 	src/lib/store/store.h \
 	src/lib/store/subscription.c \
+	src/lib/store/sync.c \
+	src/lib/store/sync.h \
 	src/lib/store/uids.c \
 	src/lib/store/watch.c
 EXTRA_DIST += src/lib/store/README
@@ -48,6 +50,7 @@ STORE_TESTS = \
 	tests/unit/test_store_mailbox \
 	tests/unit/test_store_notice \
 	tests/unit/test_store_replica \
+	tests/unit/test_store_sync \
 	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
 tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c tests/unit/store_back.h \
@@ -80,6 +83,9 @@ tests_unit_test_store_notice_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_replica_SOURCES = tests/unit/test_store_replica.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_replica_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_replica_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_sync_SOURCES = tests/unit/test_store_sync.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_sync_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_store_sync_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_turn_SOURCES = tests/unit/test_store_turn.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_turn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_turn_LDADD = $(LIB_STORE) $(CHECK_LIBS)

@@ -168,7 +168,7 @@ enum outcome mailbox_start(struct store *s, struct err *e)
 			if (!s->standard[i])
 				make(s, standard[i].name, i);
 		}
-		if (s->begun) {
+		if (s->wrote) {
 			mailbox_write(s);
 			ids_write(s);
 			if (db_commit(s))

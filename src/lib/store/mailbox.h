@@ -123,8 +123,8 @@ const char *store_keyword_name(struct store *, unsigned bit_index);	/* NULL: unu
 /*
  * Who wants to know. Called on the loop, after RAM changed, before the commit,
  * for every change by anybody. changed: flags of some messages. expunged: content tells whose last message in
- * any mailbox that was (last). committed: all of that is on disk; before the waiters hear. undone: the commit
- * failed, arrays were reloaded.
+ * any mailbox that was (last). committed: what was written up to store_commit_durable() is on disk; before the
+ * waiters hear. undone: the commit failed, arrays were reloaded.
  */
 struct store_watcher {
 	void (*added)(void *arg, struct mailbox *, const struct message *);

@@ -212,8 +212,13 @@ void store_place_sweep(struct store *s, enum place place, const uint8_t digest[3
 
 void place_committed(struct store *s)
 {
-	gone_move(s, &s->going, &s->deferred);
+	gone_move(s, &s->leaving, &s->deferred);
 	s->made.n = 0;
+}
+
+void place_durable(struct store *s)
+{
+	gone_move(s, &s->going, &s->leaving);
 }
 
 void place_undone(struct store *s)
@@ -222,14 +227,23 @@ void place_undone(struct store *s)
 	gone_move(s, &s->going, &s->made);
 }
 
-/* Not inside a transaction: a row it has deleted may come back. */
+/* A row that is gone, but not on disk yet, may come back: its file comes again when it does not. */
+static bool is_noted(const struct gone *g, const struct gone_file *file)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->files[i].place == file->place && memcmp(g->files[i].digest, file->digest, sizeof(file->digest)) == 0)
+			return true;
+	}
+	return false;
+}
+
 void place_unlink(struct store *s, size_t max)
 {
-	assert(!s->begun);
+	assert(!s->wrote);
 	while (s->going.n > 0 && max-- > 0 && !s->poisoned) {
 		const struct gone_file *file = &s->going.files[s->going.n - 1];
 
-		if (!has_row(s, file->place, file->digest)) {
+		if (!is_noted(&s->leaving, file) && !is_noted(&s->deferred, file) && !has_row(s, file->place, file->digest)) {
 			if (s->poisoned)
 				return;
 			char *path = store_path(s, NULL, file->place, file->digest);

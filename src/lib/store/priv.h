@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <sqlite3.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <uthash.h>
 
 #include "lib/base/mem.h"
@@ -95,7 +96,10 @@ struct store {
 	bool fresh;			/* state.db was made just now */
 
 	unsigned n_holds;		/* no commit now */
+	struct syncs *syncs;
 	bool begun;			/* a transaction is open */
+	bool wrote;			/* in it */
+	bool unsynced;			/* something was committed, and nobody is syncing it */
 	bool reading;			/* one that only reads is */
 	bool poisoned;			/* something in it failed: it will be undone */
 	bool failing;			/* the last one was undone: that has been logged */
@@ -106,7 +110,8 @@ struct store {
 	struct waiters waiters;
 	struct gone deferred;		/* unlink after the commit */
 	struct gone made;		/* unlink when there is no commit */
-	struct gone going;		/* committed: unlink some each turn */
+	struct gone leaving;		/* committed: unlink after its sync */
+	struct gone going;		/* unlink some each turn */
 
 	int64_t counters[N_COUNTERS];	/* the last one given out */
 	bool counter_dirty[N_COUNTERS];
@@ -171,13 +176,36 @@ int64_t col_int(sqlite3_stmt *, int column);
 int db_plain(struct store *, const char *sql);
 int64_t db_plain_int(struct store *, const char *sql, int64_t fallback);
 void db_poison(struct store *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool db_begin(struct store *);
+bool db_begin_idly(struct store *);	/* for nothing that anybody has to write: it fails at once, and harms nothing */
 bool db_commit(struct store *);
+bool db_end_unused(struct store *);	/* the transaction in which nothing was written */
 void db_rollback(struct store *);
 void db_end_reading(struct store *);
 void db_finish(struct store *);
 
 /* store.c: the state folder is ours until fd is closed; it may be open when this fails. */
 enum outcome store_lock(const char *dir, int *fd_out, struct err *);
+/* What was committed is on disk. */
+void store_durable(struct store *, struct waiters *);
+
+/* sync.c */
+enum { BUSY_MS = 2000 };	/* somebody has state.db locked with a tool */
+enum outcome sync_open(struct store *, struct err *);
+void sync_close(struct store *);
+void sync_before_writing(struct store *);
+void sync_after_writing(struct store *, bool committed);
+void sync_after_commit(struct store *);	/* of a turn */
+/* The waiters hear of it when all that was committed is on disk. True: they have. */
+bool sync_start(struct store *, struct waiters *);
+void sync_copy(struct store *);		/* from the WAL into state.db, when there is enough */
+bool sync_is_busy(const struct store *);
+bool sync_is_syncing(const struct store *);
+/* The file of a small content is to be on disk, and not octets in a row any more. */
+void sync_settle(struct store *, uint64_t content, const char *path);
+
+/* content.c: that file is on disk now. */
+void content_settled(struct store *, uint64_t content, const char *path, const struct stat *what);
 
 /* schema.c */
 enum outcome schema_migrate(struct store *, struct err *);
@@ -199,8 +227,9 @@ void place_sweep(struct store *);
 /* Unlink once what was written so far is durable, if no row has it then. */
 void place_drop(struct store *, enum place, const uint8_t digest[32]);
 void place_committed(struct store *);
+void place_durable(struct store *);
 void place_undone(struct store *);
-/* Unlink what a commit left over, at most max. */
+/* Unlink what a commit that is on disk left over, at most max. */
 void place_unlink(struct store *, size_t max);
 bool place_exists(const struct store *, enum place, const uint8_t digest[32]);
 

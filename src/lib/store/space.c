@@ -36,6 +36,16 @@ bool space_waits(const struct store *s)
 	return s->giving_back || s->n_freed >= ASK_AFTER;
 }
 
+static bool give_back(struct store *s)
+{
+	if (!db_begin(s))
+		return false;
+	s->wrote = true;
+	if (db_plain(s, "PRAGMA incremental_vacuum(" PAGES_A_TURN ")") != SQLITE_OK)
+		db_poison(s, "%s", sqlite3_errmsg(s->db));
+	return db_commit(s);
+}
+
 void space_step(struct store *s)
 {
 	int64_t unused = n_unused(s);
@@ -43,8 +53,9 @@ void space_step(struct store *s)
 	s->n_freed = 0;
 	s->giving_back = is_too_many(s, unused);
 	/* Not worth more than a word: the next expunge tries again. */
-	if (s->giving_back && db_plain(s, "PRAGMA incremental_vacuum(" PAGES_A_TURN ")") != SQLITE_OK) {
-		log_debug("store: no page is given back: %s", sqlite3_errmsg(s->db));
+	if (s->giving_back && !give_back(s)) {
+		log_debug("store: no page is given back: %s", s->why.text);
+		db_rollback(s);
 		s->giving_back = false;
 	}
 	/* A file of another auto_vacuum keeps its pages; doctor tells. */

@@ -1,11 +1,12 @@
 /*
  * Opening, the turn, closing. One transaction gathers what a turn of the loop
- * wrote; its commit is the one sync that everybody who waits shares. When it
- * fails, rows, RAM and the files to unlink go back to the last commit together,
- * then each waiter hears false. Waiters may write again: that is the next
- * transaction, committed in the same store_turn(), so that nobody's write
- * sleeps with the loop; after a failure it waits for the next turn, so that a
- * full disk is not asked again at once.
+ * wrote; the sync of its commit (sync.c) is the one that everybody who waits
+ * shares. When the commit fails, rows, RAM and the files to unlink go back to
+ * the last one together, then each waiter hears false. Waiters may write again:
+ * that is the next transaction, committed in the same store_turn() if nobody
+ * else makes the syncs, so that nobody's write sleeps with the loop; after a
+ * failure it waits for the next turn, so that a full disk is not asked again
+ * at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,6 @@
 enum {
 	MAX_ROUNDS = 8,			/* commits in one turn */
 	MAX_UNLINKS = 256,		/* files unlinked in one turn */
-	BUSY_MS = 2000,			/* somebody reads state.db with a tool that locks it */
 };
 
 /* flock, not the pid in the file, is the lock: it goes with the process, however that ends. */
@@ -73,13 +73,15 @@ static enum outcome open_db(struct store *s, struct err *e)
 	sqlite3_busy_timeout(s->db, BUSY_MS);
 	db_plain(s, "PRAGMA trusted_schema = OFF");
 	db_plain(s, "PRAGMA temp_store = MEMORY");
-	db_plain(s, "PRAGMA journal_size_limit = 16777216");
-	return schema_migrate(s, e);
+	enum outcome res = schema_migrate(s, e);
+
+	return res == OK ? sync_open(s, e) : res;
 }
 
 static void teardown(struct store *s)
 {
 	mailbox_free(s);
+	sync_close(s);
 	db_finish(s);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
@@ -101,6 +103,8 @@ static enum outcome start(struct store *s, struct err *e)
 	ids_load(s);
 	keyword_load(s);
 	res = mailbox_start(s, e);
+	if (s->unsynced)
+		sync_start(s, &s->waiters);
 	if (res == OK && !s->poisoned)
 		place_sweep(s);
 	if (s->poisoned) {
@@ -138,9 +142,15 @@ void store_when_durable(struct store *s, void (*done)(void *arg, bool durable), 
 	STAILQ_INSERT_TAIL(&s->waiters, w, link);
 }
 
+/* Is there a transaction to commit, or to undo? */
+static bool is_open(const struct store *s)
+{
+	return s->wrote || s->poisoned;
+}
+
 bool store_is_pending(const struct store *s)
 {
-	return s->begun || s->poisoned;
+	return is_open(s) || s->unsynced || sync_is_syncing(s);
 }
 
 static void tell(struct waiters *list, bool durable)
@@ -169,7 +179,7 @@ static void undo(struct store *s)
 
 static bool commit(struct store *s)
 {
-	if (!store_is_pending(s))
+	if (!is_open(s))
 		return true;
 	mailbox_write(s);
 	ids_write(s);
@@ -182,18 +192,27 @@ static bool commit(struct store *s)
 	s->failing = false;
 	mailbox_committed(s);
 	place_committed(s);
-	watch_committed(s);
 	return true;
 }
 
 static bool to_commit(const struct store *s)
 {
-	return store_is_pending(s) || !STAILQ_EMPTY(&s->waiters);
+	return is_open(s) || s->unsynced || !STAILQ_EMPTY(&s->waiters);
 }
 
 bool store_waits(const struct store *s)
 {
-	return to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding) || space_waits(s);
+	return !sync_is_busy(s) &&
+	    (to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding) || space_waits(s));
+}
+
+void store_durable(struct store *s, struct waiters *waiters)
+{
+	place_durable(s);
+	watch_committed(s);
+	if (!is_open(s))
+		place_unlink(s, MAX_UNLINKS);
+	tell(waiters, true);
 }
 
 static bool turn_once(struct store *s, size_t max_unlinks)
@@ -201,11 +220,17 @@ static bool turn_once(struct store *s, size_t max_unlinks)
 	struct waiters list = STAILQ_HEAD_INITIALIZER(list);
 
 	STAILQ_CONCAT(&list, &s->waiters);
-	bool durable = commit(s);
-	if (durable)
-		place_unlink(s, max_unlinks);
-	tell(&list, durable);
-	return durable;
+	if (!commit(s)) {
+		tell(&list, false);
+		return false;
+	}
+	if (s->unsynced)
+		sync_after_commit(s);
+	place_unlink(s, max_unlinks);
+	if (s->unsynced)
+		return sync_start(s, &list);
+	tell(&list, true);
+	return true;
 }
 
 /* In a transaction of its own: when it fails, nothing that anybody was told is undone. */
@@ -219,7 +244,7 @@ static void fold(struct store *s)
 
 	fold_step(s, box);
 	/* It may only have looked at pages. */
-	if (!store_is_pending(s))
+	if (!is_open(s))
 		return;
 	if (db_commit(s))
 		return;
@@ -245,18 +270,24 @@ void store_turn(struct store *s)
 	assert(!s->turning);
 	if (s->n_holds > 0)
 		return;
-	if (!s->begun)
-		db_end_reading(s);
+	db_end_reading(s);
 	if (!store_waits(s))
 		return;
 	s->turning = true;
 	int rounds = 0;
 	while (turn_once(s, MAX_UNLINKS) && to_commit(s) && ++rounds < MAX_ROUNDS)
 		;
-	fold(s);
-	db_end_reading(s);
-	if (!to_commit(s) && space_waits(s))
-		space_step(s);
+	if (!sync_is_busy(s)) {
+		fold(s);
+		db_end_reading(s);
+		if (!to_commit(s) && space_waits(s))
+			space_step(s);
+		/* At once: so that all which may still be undone is one transaction. */
+		if (!is_open(s) && s->unsynced)
+			sync_start(s, &s->waiters);
+		else if (!to_commit(s))
+			sync_copy(s);
+	}
 	s->turning = false;
 }
 

@@ -1,7 +1,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 /*
- * state.db (SQLite, WAL, synchronous=FULL) and the message files named by
+ * state.db (SQLite, WAL, synced by sync.h) and the message files named by
  * their content. Loop thread only: this is the only writing connection.
  *
  * Writes gather in one transaction which store_turn() commits at the end of
@@ -24,7 +24,10 @@ struct store;
 struct store *store_open(const char *dir, struct err *);
 void store_close(struct store **);	/* commits what waits */
 
-/* Commit and tell the waiters; the daemon calls it at the end of each turn. */
+/*
+ * Commit, and tell the waiters when that is on disk (sync.h says who waits for it); the daemon calls it at the end of
+ * each turn.
+ */
 void store_turn(struct store *);
 /*
  * Rows of several turns that are to be one transaction: until as many releases came, nothing is committed, and
@@ -34,8 +37,11 @@ void store_hold(struct store *);
 void store_release(struct store *);
 /* Is there more for the next turn: writes made by waiters after a failure, waiters, files to unlink? Then do not sleep for long. */
 bool store_waits(const struct store *);
-/* Was something written that is not on disk yet, and may be undone? */
+/* Was something written that is not on disk yet? */
 bool store_is_pending(const struct store *);
+/* The number of the commit that has all that was written so far; of the last one that is on disk. */
+uint64_t store_commit(const struct store *);
+uint64_t store_commit_durable(const struct store *);
 /* done(arg, true) after all that was written so far is on disk; false when it was undone. Never called from inside. */
 void store_when_durable(struct store *, void (*done)(void *arg, bool durable), void *arg);
 

@@ -43,7 +43,7 @@ LIB_IMAP = src/way/imap/libimap.a $(LIB_STORE) $(LIB_MIME) $(LIB_MAIL) $(LIB_LOO
 noinst_PROGRAMS += tests/unit/imap_host
 tests_unit_imap_host_SOURCES = tests/unit/imap_host.c
 tests_unit_imap_host_LDADD = $(LIB_IMAP)
-dist_check_SCRIPTS += tests/imap-clients tests/imap-compress tests/imap-hostile tests/imap-killed tests/imap-pulls tests/imap-resync
+dist_check_SCRIPTS += tests/imap-clients tests/imap-compress tests/imap-hostile tests/imap-killed tests/imap-pulls tests/imap-resync tests/imap-syncs
 EXTRA_DIST += tests/imap_host.py
 
 IMAP_TESTS = tests/unit/test_imap_parser tests/unit/test_imap_words

@@ -134,7 +134,7 @@ static void on_committed(void *arg)
 	struct imap_session *s;
 
 	TAILQ_FOREACH(s, &imap->sessions, entry)
-		imap_release(s);
+		imap_release(s, store_commit_durable(imap->store));
 	imap->n_appends = 0;
 }
 

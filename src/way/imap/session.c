@@ -8,8 +8,9 @@
  *
  * No octet that may tell of a change leaves before that change is on disk, or a
  * kill would make it untrue: UIDs and mod-sequences would be given out twice.
- * So while the store has something to commit, what a session sends is kept back
- * in its connection; the commit at the end of the turn releases all of them.
+ * So while the store has something that is not on disk, what a session sends is
+ * kept back in its connection, stamped with the number of the commit that will
+ * have it; when that is on disk it goes.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -66,19 +67,29 @@ void imap_trace(const struct imap_session *s, const char *fmt, ...)
 /* Before the login nothing is told of the store. */
 static void hold(struct imap_session *s)
 {
-	if (s->is_held || !s->authed || !store_is_pending(s->imap->store))
+	if (!s->authed || !store_is_pending(s->imap->store))
 		return;
+	uint64_t commit = store_commit(s->imap->store);
+
+	if (s->is_held && s->held_for == commit)
+		return;
+	/* What is kept already is of the commit that is being synced: that one cannot be undone any more. */
+	s->is_bound = false;
+	TALLOC_FREE(s->ahead);
 	s->is_held = true;
-	conn_hold(s->conn);
+	s->held_for = commit;
+	conn_hold(s->conn, commit);
 }
 
-void imap_release(struct imap_session *s)
+void imap_release(struct imap_session *s, uint64_t commit)
 {
 	if (!s->is_held)
 		return;
+	conn_release(s->conn, commit);
+	if (s->held_for > commit)
+		return;
 	s->is_held = s->is_bound = false;
 	TALLOC_FREE(s->ahead);
-	conn_release(s->conn);
 }
 
 /* It has not heard of anything that is not true, and has asked for nothing since. */
@@ -187,6 +198,7 @@ static void finish(struct imap_session *s, const char *text, bool ahead)
 	if (s->view && imap_tell(s, !(flags & KEEPS_NUMBERS), flags & BY_UID) && flags & ASIDE)
 		s->view->told_aside = true;
 	imap_send(s, "%s %s", c->tag, text);
+	hold(s);
 	if (ahead) {
 		s->ahead = s->ahead ? s->ahead : buf_new(s, MIB(1));
 		buf_addf(s->ahead, "%s ", c->tag);

@@ -84,6 +84,7 @@ struct imap_session {
 	void (*on_wait)(struct imap_session *);
 	bool authed, ending, draining, held_back, told_soon;
 	bool is_held;			/* what goes out waits for the store, see imap_flush() */
+	uint64_t held_for;		/* this commit of it */
 	bool is_bound;			/* what is kept back is more than answers of imap_finish_ahead() */
 	struct buf *ahead;		/* tags of those, a space after each; NULL: none */
 	bool is_private;		/* what goes out now is of a message: not to be traced */
@@ -148,8 +149,8 @@ bool imap_auth_look(struct imap_session *);
 void imap_send(struct imap_session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* s->out goes to the connection. What is told of the store stays there until all that was written so far is on disk. */
 void imap_flush(struct imap_session *);
-/* All is on disk: what was kept back goes. */
-void imap_release(struct imap_session *);
+/* This commit is on disk: what was kept back for it goes. */
+void imap_release(struct imap_session *, uint64_t commit);
 /* A commit failed: what was kept back, and what is in s->out, goes to nobody. */
 void imap_undo(struct imap_session *);
 /* A line for the trace, instead of what is_private kept out of it. */
