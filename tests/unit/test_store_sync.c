@@ -296,16 +296,56 @@ static struct wal read_wal(void)
 	return wal;
 }
 
-/* It has grown, or it is empty: it was not begun anew over what was there. */
+static bool is_erased(const struct wal *wal)
+{
+	static const uint8_t none[sizeof(wal->header)];
+
+	return wal->size == 0 || memcmp(wal->header, none, sizeof(none)) == 0;
+}
+
+/* It has grown, or was erased: it was not begun anew over what was there. */
 static void expect_grown(void)
 {
 	struct wal wal = read_wal();
 
-	if (wal.size > 0 && wal_before.size > 0) {
+	if (!is_erased(&wal) && !is_erased(&wal_before)) {
 		ck_assert_int_ge(wal.size, wal_before.size);
 		ck_assert_mem_eq(wal.header, wal_before.header, sizeof(wal.header));
 	}
 	wal_before = wal;
+}
+
+static void copy_file(const char *name, const char *to)
+{
+	struct bytes all;
+	struct err e;
+
+	ck_assert_int_eq(files_get(ctx, mem_printf(ctx, "%s/%s", unit_dir, name), 1 << 30, &all, &e), OK);
+	ck_assert_int_eq(files_put(mem_printf(ctx, "%s/%s", to, name), all, &e), OK);
+	talloc_free((void *)(uintptr_t)all.data);
+}
+
+/* What a start after a kill in this moment would find. */
+static int64_t recovered(void)
+{
+	char *dir = mem_printf(ctx, "%s/copy", unit_dir);
+	sqlite3 *db;
+	sqlite3_stmt *q;
+
+	copy_file("state.db", dir);
+	copy_file("state.db-wal", dir);
+	ck_assert_int_eq(sqlite3_open(mem_printf(ctx, "%s/state.db", dir), &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE name = 'i'", -1, &q, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(q), SQLITE_ROW);
+	int64_t i = sqlite3_column_int64(q, 0);
+
+	sqlite3_finalize(q);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &q, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(q), SQLITE_ROW);
+	ck_assert_str_eq((const char *)sqlite3_column_text(q, 0), "ok");
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+	return i;
 }
 
 static void write_some(int64_t i)
@@ -321,7 +361,8 @@ static void write_some(int64_t i)
 
 START_TEST(wal_is_never_written_over)
 {
-	unsigned n_empty = 0, n_copies = 0;
+	unsigned n_erased = 0, n_copies = 0;
+	int64_t durable = 0;
 
 	disk_is_fast = true;
 	begin();
@@ -334,20 +375,24 @@ START_TEST(wal_is_never_written_over)
 
 			/* Sometimes somebody writes when all is copied and we have not heard of it yet. */
 			sync_work(mine);
+			if (copying || i % 500 == 0)
+				ck_assert_int_ge(recovered(), durable);
 			if (copying && n_copies++ % 2 == 0)
 				write_some(++i);
 			job = NULL;
 			store_synced(st);
+			durable = copying ? durable : i;
 			expect_grown();
-			n_empty += wal_before.size == 0;
+			n_erased += is_erased(&wal_before);
 			ck_assert_int_le(wal_before.size, 20 << 20);
 		}
 	}
-	ck_assert_uint_ge(n_empty, 3);
+	ck_assert_uint_ge(n_erased, 3);
 	finish_all();
+	ck_assert_int_eq(recovered(), store_meta_get(st, "i", 0));
 	store_sync_by(st, NULL, NULL);
 	unit_reopen();
-	ck_assert_int_eq(store_meta_get(st, "i", 0), 4000);
+	ck_assert_int_ge(store_meta_get(st, "i", 0), 4000);
 }
 END_TEST
 
@@ -397,7 +442,7 @@ static int64_t write_until_copying(int64_t i)
 	}
 }
 
-/* A reader keeps it from being truncated: that is made up for before anything is written. */
+/* With a reader SQLite goes on behind the old frames, which then need their header. */
 START_TEST(with_a_reader)
 {
 	sqlite3 *other;
@@ -405,29 +450,60 @@ START_TEST(with_a_reader)
 	ck_assert_int_eq(sqlite3_open(mem_printf(ctx, "%s/state.db", unit_dir), &other), SQLITE_OK);
 	begin();
 	int64_t i = write_until_copying(0);
+	struct wal old = read_wal();
+
 	run(other, "BEGIN; SELECT count(*) FROM content");
 	finish();
-	ck_assert_int_gt(read_wal().size, 3 << 20);
-	run(other, "COMMIT");
+	finish();
+	struct wal erased = read_wal();
+	ck_assert(is_erased(&erased) && erased.size == old.size);
+	ck_assert_int_eq(recovered(), i);
 	write_some(++i);
 	store_turn(st);
-	ck_assert_int_lt(read_wal().size, 1 << 20);
+	struct wal grown = read_wal();
+	ck_assert_int_gt(grown.size, old.size);
+	ck_assert_mem_eq(grown.header, old.header, sizeof(old.header));
 	finish();
-	/* One that stays. */
-	i = write_until_copying(i);
-	run(other, "BEGIN; SELECT count(*) FROM content");
-	finish();
-	write_some(++i);
-	finish_all();
-	ck_assert_int_gt(read_wal().size, 3 << 20);
+	ck_assert_int_eq(recovered(), i);
 	run(other, "COMMIT");
 	sqlite3_close(other);
+	finish_all();
+	/* Without one it is begun anew, in place. */
 	i = write_until_copying(i);
 	finish();
-	ck_assert_int_eq(read_wal().size, 0);
+	finish();
+	old = read_wal();
+	ck_assert(is_erased(&old));
+	write_some(++i);
+	store_turn(st);
+	struct wal anew = read_wal();
+	ck_assert(!is_erased(&anew) && anew.size == old.size);
+	finish();
+	ck_assert_int_eq(recovered(), i);
 	store_sync_by(st, NULL, NULL);
 	unit_reopen();
 	ck_assert_int_eq(store_meta_get(st, "i", 0), i);
+}
+END_TEST
+
+/* A transaction that is larger than SQLite's cache: nothing of it gets into the WAL before all of it. */
+START_TEST(nothing_before_the_commit)
+{
+	begin();
+	int64_t i = write_until_copying(0);
+
+	finish();
+	struct wal was = read_wal();
+	for (int n = 0; n < 2000; n++)
+		write_some(++i);
+	ck_assert_int_eq(read_wal().size, was.size);
+	finish();
+	ck_assert_int_lt(recovered(), i);
+	store_turn(st);
+	finish();
+	ck_assert_int_eq(recovered(), i);
+	finish_all();
+	store_sync_by(st, NULL, NULL);
 }
 END_TEST
 
@@ -470,7 +546,7 @@ START_TEST(copied_beside_nothing)
 		store_turn(st);
 		wal_before = read_wal();
 		if (n == 0)
-			ck_assert_int_lt(wal_before.size, was.size);
+			ck_assert_int_lt(wal_before.size, was.size);	/* truncated */
 		else
 			ck_assert_int_gt(wal_before.size, was.size);
 		finish_all();
@@ -490,8 +566,8 @@ START_TEST(copied_beside_a_reader)
 	begin();
 	int64_t i = write_until_copying(0);
 	run(other, "BEGIN; SELECT count(*) FROM content");
-	finish();
 	write_nothing();
+	finish();
 	finish_all();
 	off_t size = read_wal().size;
 	ck_assert_int_gt(size, 3 << 20);
@@ -603,6 +679,7 @@ STORE_SUITE("store_sync") {
 	UNIT(wal_is_never_written_over);
 	UNIT(wal_without_a_pause);
 	UNIT(with_a_reader);
+	UNIT(nothing_before_the_commit);
 	UNIT_LOOP(copied_beside_nothing, frameless);
 	UNIT(copied_beside_a_reader);
 	UNIT(left_over);

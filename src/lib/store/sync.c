@@ -7,17 +7,21 @@
  * - From time to time pages are copied from the WAL into state.db (a
  *   checkpoint), by a connection of its own that does sync: the WAL first,
  *   then state.db.
- * - When all of it was copied, SQLite would write the WAL again from its
- *   beginning. After a power cut in the middle of that, old frames before the
- *   new ones could look like the whole WAL and undo a part of what was copied.
- *   So it is truncated instead: then nothing old is there to be found. For
- *   that the loop's connection must not write with the WAL copied and not
- *   truncated. A copy begins with a transaction open (SQLite then goes on
- *   appending); when it is over, and nothing was written in that one, it is
- *   the moment to truncate, else before the next write. A reader in another
- *   process can prevent that: then the next commit is one that SQLite syncs
- *   itself. And who writes in each such moment keeps it from ever coming:
- *   then the loop copies the rest itself, once in 64 MB.
+ * - When all of it was copied, SQLite writes the WAL again from its beginning.
+ *   After a power cut in the middle of that, old frames before the new ones
+ *   could look like the whole WAL and undo a part of what was copied. So the
+ *   WAL's header is erased first, on disk: then nothing old is to be found in
+ *   it. (Truncating it would do as well, but what is appended then costs each
+ *   sync half as much again.) For that the loop's connection must not commit
+ *   with the WAL copied and not erased. A copy begins with a transaction open
+ *   (SQLite then goes on appending); when it is over, and nothing was written
+ *   in that one, it is the moment to erase. Nothing is committed until that is
+ *   on disk, nor written: cache_spill is off.
+ * - A reader in another process makes SQLite append after all: then the header
+ *   is put back, before the sync that makes the commit count.
+ * - Who writes in each such moment keeps it from ever coming: then the loop
+ *   copies the rest and truncates the WAL itself, once in 64 MB; and so it does
+ *   before it writes when all is copied and the header could not be erased.
  *
  * A small content that stays becomes a file here, too, see content.c.
  */
@@ -34,10 +38,11 @@ enum {
 	COPY_FRAMES = 1000,		/* 4 MB in the WAL are worth copying */
 	COPY_TRIES = 4,			/* one after the other, to find a moment to truncate it */
 	MAX_FRAMES = 16 * COPY_FRAMES,	/* that moment does not come: the loop waits once */
+	WAL_HEADER = 32,
 	EXIT_IO = 74,
 };
 
-enum { NOTHING, SYNCING, COPYING };
+enum { NOTHING, SYNCING, COPYING, ERASING };
 
 struct settling {
 	uint64_t content;
@@ -50,7 +55,7 @@ struct sync {
 	int wal;
 	sqlite3 *db;
 	const char *dir;
-	bool copies;			/* pages, else it syncs the WAL */
+	unsigned what;			/* see syncs.doing */
 	bool done;
 	int n_copied;			/* frames of the WAL, from its beginning */
 	struct err err;			/* "" when it went well */
@@ -68,6 +73,9 @@ struct syncs {
 	int n_copied;			/* of them; -1: nobody knows */
 	int copy_at, truncate_at;	/* so many; see COPY_FRAMES, MAX_FRAMES */
 	unsigned n_tries;		/* to copy */
+	bool appended;			/* something, since it was erased */
+	bool erased;			/* its header, and nothing was committed since */
+	uint8_t header[WAL_HEADER];	/* what that was */
 	bool syncs_itself;		/* SQLite, in this transaction */
 	struct waiters waiters;		/* of the commit that is being synced */
 	uint64_t n_commits, n_syncing, n_durable;
@@ -87,6 +95,13 @@ static void settle_files(struct sync *j)
 	}
 }
 
+static const uint8_t no_header[WAL_HEADER];
+
+static bool put_header(const struct sync *j, const uint8_t header[WAL_HEADER])
+{
+	return pwrite(j->wal, header, WAL_HEADER, 0) == WAL_HEADER;
+}
+
 static void copy_pages(struct sync *j)
 {
 	int code = sqlite3_wal_checkpoint_v2(j->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &j->n_copied);
@@ -103,12 +118,13 @@ void sync_work(struct sync *j)
 	if (j->done)
 		return;
 	j->done = true;
-	if (j->copies) {
+	if (j->what == COPYING) {
 		copy_pages(j);
 		return;
 	}
-	settle_files(j);
-	if (fdatasync(j->wal) < 0) {
+	if (j->what == SYNCING)
+		settle_files(j);
+	if ((j->what == ERASING && !put_header(j, no_header)) || fdatasync(j->wal) < 0) {
 		err_sys(&j->err, "sync %s/state.db-wal", j->dir);
 		j->fatal = true;
 	}
@@ -116,19 +132,38 @@ void sync_work(struct sync *j)
 
 /* ---- on the loop ---- */
 
+/* Our promise is that nothing is said before it is on disk; with a disk that does not take it we cannot go on. */
+static void must_be_good(const struct sync *j)
+{
+	if (!j->fatal)
+		return;
+	log_err("store: %s: nobody was told that it is stored; p2pmta stops", j->err.text);
+	_exit(EXIT_IO);
+}
+
 static int on_wal(void *arg, sqlite3 *db, const char *name, int frames)
 {
 	struct syncs *y = arg;
 
 	(void)db, (void)name;
 	y->frames = frames;
+	y->appended = true;
 	return SQLITE_OK;
+}
+
+/* From frame 0 on; what is in it already was written just now. */
+static void begin_anew(struct syncs *y)
+{
+	y->n_copied = 0;
+	y->copy_at = COPY_FRAMES;
+	y->truncate_at = MAX_FRAMES;
+	y->n_tries = 0;
 }
 
 /* Would SQLite begin anew? */
 static bool is_whole(const struct syncs *y)
 {
-	return y->n_copied < 0 || (y->frames > 0 && y->n_copied == y->frames);
+	return !y->erased && (y->n_copied < 0 || (y->frames > 0 && y->n_copied == y->frames));
 }
 
 /* Outside of any transaction. Copies what is not copied yet, with all syncs; there is none to do when nothing is. */
@@ -142,12 +177,29 @@ static bool truncate_wal(struct store *s)
 	db_plain(s, "PRAGMA synchronous = OFF");
 	sqlite3_busy_timeout(s->db, BUSY_MS);
 	if (good) {
-		y->frames = y->n_copied = 0;
-		y->copy_at = COPY_FRAMES;
-		y->truncate_at = MAX_FRAMES;
-		y->n_tries = 0;
+		begin_anew(y);
+		y->frames = 0;
+		y->erased = false;
 	}
 	return good;
+}
+
+/* Has SQLite gone on behind the old frames? Then they are the WAL, with the header that they had. */
+static void look_at_header(struct syncs *y)
+{
+	uint8_t header[WAL_HEADER];
+
+	y->erased = false;
+	if (files_pread(y->job.wal, header, WAL_HEADER, 0) != WAL_HEADER)
+		err_sys(&y->job.err, "read %s/state.db-wal", y->job.dir);
+	else if (memcmp(header, no_header, WAL_HEADER) != 0)
+		begin_anew(y);
+	else if (!put_header(&y->job, y->header))
+		err_sys(&y->job.err, "write %s/state.db-wal", y->job.dir);
+	else
+		return;
+	y->job.fatal = y->job.err.text[0] != '\0';
+	must_be_good(&y->job);
 }
 
 void sync_before_writing(struct store *s)
@@ -166,6 +218,8 @@ void sync_after_writing(struct store *s, bool committed)
 	if (!y)
 		return;
 	y->n_commits += committed;
+	if (y->erased && y->appended)
+		look_at_header(y);
 	if (y->syncs_itself)
 		db_plain(s, "PRAGMA synchronous = OFF");
 	y->syncs_itself = false;
@@ -219,13 +273,19 @@ static void end_settling(struct store *s)
 	j->n_settling = 0;
 }
 
-/* Our promise is that nothing is said before it is on disk; with a disk that does not take it we cannot go on. */
-static void must_be_good(const struct sync *j)
+static bool start_job(struct store *, unsigned what);
+
+/* All of it is copied, no transaction is open. */
+static bool erase_wal(struct store *s)
 {
-	if (!j->fatal)
-		return;
-	log_err("store: %s: nobody was told that it is stored; p2pmta stops", j->err.text);
-	_exit(EXIT_IO);
+	struct syncs *y = s->syncs;
+
+	if (files_pread(y->job.wal, y->header, WAL_HEADER, 0) != WAL_HEADER)
+		return false;
+	y->erased = true;
+	y->appended = false;
+	start_job(s, ERASING);
+	return true;
 }
 
 static void end_copy(struct store *s)
@@ -237,23 +297,23 @@ static void end_copy(struct store *s)
 		log_warn("store: %s", j->err.text);
 	else if (j->n_copied >= 0)
 		y->n_copied = j->n_copied;
-	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole(y) && truncate_wal(s))
+	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole(y) && erase_wal(s))
 		return;
-	/* What was written meanwhile is little: the next copy is quick, and the moment to truncate perhaps behind it. */
+	/* What was written meanwhile is little: the next copy is quick, and the moment to erase it perhaps behind it. */
 	y->copy_at = y->frames + (++y->n_tries % COPY_TRIES == 0 ? COPY_FRAMES : 1);
 }
 
 static void end_job(struct store *s)
 {
 	struct syncs *y = s->syncs;
-	bool synced = y->doing == SYNCING;
+	unsigned what = y->doing;
 
 	y->doing = NOTHING;
 	must_be_good(&y->job);
-	if (!synced) {
+	if (what == COPYING)
 		end_copy(s);
+	if (what != SYNCING)
 		return;
-	}
 	y->n_durable = y->n_syncing;
 	end_settling(s);
 	store_durable(s, &y->waiters);
@@ -266,7 +326,7 @@ static bool start_job(struct store *s, unsigned what)
 	struct sync *j = &y->job;
 
 	y->doing = what;
-	j->copies = what == COPYING;
+	j->what = what;
 	j->done = j->fatal = false;
 	j->err.text[0] = '\0';
 	j->n_copied = -1;
@@ -365,7 +425,7 @@ static bool open_wal(struct store *s, struct err *e)
 	struct sync *j = &s->syncs->job;
 	char *path = mem_printf(NULL, "%s/state.db-wal", s->dir);
 
-	j->wal = open(path, O_RDONLY | O_CLOEXEC);
+	j->wal = open(path, O_RDWR | O_CLOEXEC);
 	if (j->wal < 0)
 		err_sys(e, "open %s", path);
 	else if (files_sync(path) < 0)
@@ -395,7 +455,8 @@ enum outcome sync_open(struct store *s, struct err *e)
 	if (!open_wal(s, e) || !open_copier(s, e))
 		return RETRY;
 	sqlite3_wal_hook(s->db, on_wal, y);
-	if (db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK)
+	if (db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK && db_plain(s, "PRAGMA cache_spill = OFF") == SQLITE_OK &&
+	    db_plain(s, "PRAGMA journal_size_limit = 16777216") == SQLITE_OK)
 		return OK;
 	err_set(e, "prepare %s/state.db: %s", s->dir, sqlite3_errmsg(s->db));
 	return RETRY;
