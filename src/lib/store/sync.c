@@ -16,7 +16,7 @@
  *   with the WAL copied and not erased. A copy begins with a transaction open
  *   (SQLite then goes on appending); when it is over, and nothing was written
  *   in that one, it is the moment to erase. Nothing is committed until that is
- *   on disk, nor written: cache_spill is off.
+ *   on disk, nor written: cache_spill is off meanwhile.
  * - A reader in another process makes SQLite append after all: then the header
  *   is put back, before the sync that makes the commit count.
  * - Who writes in each such moment keeps it from ever coming: then the loop
@@ -72,6 +72,7 @@ struct syncs {
 	int frames;			/* in the WAL */
 	int n_copied;			/* of them; -1: nobody knows */
 	int copy_at, truncate_at;	/* so many; see COPY_FRAMES, MAX_FRAMES */
+	bool truncates;
 	unsigned n_tries;		/* to copy */
 	bool appended;			/* something, since it was erased */
 	bool erased;			/* its header, and nothing was committed since */
@@ -229,7 +230,10 @@ void sync_after_commit(struct store *s)
 {
 	struct syncs *y = s->syncs;
 
-	if (y->frames > y->truncate_at && !truncate_wal(s))
+	if (!y->truncates)
+		return;
+	y->truncates = false;
+	if (!truncate_wal(s))
 		y->truncate_at = y->frames + MAX_FRAMES;
 }
 
@@ -284,6 +288,7 @@ static bool erase_wal(struct store *s)
 		return false;
 	y->erased = true;
 	y->appended = false;
+	db_plain(s, "PRAGMA cache_spill = OFF");
 	start_job(s, ERASING);
 	return true;
 }
@@ -299,6 +304,8 @@ static void end_copy(struct store *s)
 		y->n_copied = j->n_copied;
 	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole(y) && erase_wal(s))
 		return;
+	/* With the next commit, which is all that is left to copy then. */
+	y->truncates = y->frames > y->truncate_at;
 	/* What was written meanwhile is little: the next copy is quick, and the moment to erase it perhaps behind it. */
 	y->copy_at = y->frames + (++y->n_tries % COPY_TRIES == 0 ? COPY_FRAMES : 1);
 }
@@ -310,6 +317,8 @@ static void end_job(struct store *s)
 
 	y->doing = NOTHING;
 	must_be_good(&y->job);
+	if (what == ERASING)
+		db_plain(s, "PRAGMA cache_spill = ON");
 	if (what == COPYING)
 		end_copy(s);
 	if (what != SYNCING)
@@ -455,8 +464,7 @@ enum outcome sync_open(struct store *s, struct err *e)
 	if (!open_wal(s, e) || !open_copier(s, e))
 		return RETRY;
 	sqlite3_wal_hook(s->db, on_wal, y);
-	if (db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK && db_plain(s, "PRAGMA cache_spill = OFF") == SQLITE_OK &&
-	    db_plain(s, "PRAGMA journal_size_limit = 16777216") == SQLITE_OK)
+	if (db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK && db_plain(s, "PRAGMA journal_size_limit = 16777216") == SQLITE_OK)
 		return OK;
 	err_set(e, "prepare %s/state.db: %s", s->dir, sqlite3_errmsg(s->db));
 	return RETRY;
