@@ -186,6 +186,31 @@ START_TEST(poisoned_before_the_first_write)
 }
 END_TEST
 
+/* To unlink a large file takes a while: not on the loop. Its name is free at once. */
+START_TEST(large_files_go_aside)
+{
+	struct content c = unit_content(PLACE_INBOX, "large");
+	char *path = store_path(st, ctx, PLACE_INBOX, c.digest);
+	char *aside = mem_printf(ctx, "%s/inbox/tmp.%s", unit_dir, strrchr(path, '/') + 1);
+
+	ck_assert_int_eq(truncate(path, 5 << 20), 0);
+	store_turn(st);
+	begin();
+	store_content_sweep(st, c.id);
+	store_turn(st);
+	finish();
+	ck_assert(!unit_there(PLACE_INBOX, c.digest));
+	ck_assert_int_eq(access(aside, F_OK), 0);
+	store_turn(st);
+	sync_work(job);
+	ck_assert_int_eq(access(aside, F_OK), -1);
+	job = NULL;
+	store_synced(st);
+	ck_assert(!store_waits(st));
+	store_sync_by(st, NULL, NULL);
+}
+END_TEST
+
 /* A commit that is not on disk yet has dropped the last row: it may come back. */
 START_TEST(keeps_what_may_come_back)
 {
@@ -673,6 +698,7 @@ STORE_SUITE("store_sync") {
 	UNIT(undone_meanwhile);
 	UNIT(poisoned_before_the_first_write);
 	UNIT(unlinks_after_the_sync);
+	UNIT(large_files_go_aside);
 	UNIT(keeps_what_may_come_back);
 	UNIT(stops_while_it_syncs);
 	UNIT(disk_that_fails);

@@ -14,6 +14,8 @@
 #include "lib/base/log.h"
 #include "lib/store/priv.h"
 
+enum { LARGE = 4 * 1024 * 1024 };
+
 static const char *const place_names[] = {
 	[PLACE_SPOOL] = "spool", [PLACE_INBOX] = "inbox", [PLACE_OUTBOX] = "outbox",
 	[PLACE_REPLICA] = "replicas",
@@ -227,6 +229,21 @@ void place_undone(struct store *s)
 	gone_move(s, &s->going, &s->made);
 }
 
+/* Nobody finds it from here on; a large one takes a while to go. */
+static void drop_file(struct store *s, enum place place, const uint8_t digest[32])
+{
+	void *ctx = mem_ctx(NULL);
+	char *path = store_path(s, ctx, place, digest);
+	char *tmp = mem_printf(ctx, "%s/tmp.%s", store_dir(s, place), strrchr(path, '/') + 1);
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_size > LARGE && rename(path, tmp) == 0)
+		sync_drop(s, tmp);
+	else
+		files_drop(path);
+	talloc_free(ctx);
+}
+
 /* A row that is gone, but not on disk yet, may come back: its file comes again when it does not. */
 static bool is_noted(const struct gone *g, const struct gone_file *file)
 {
@@ -246,9 +263,7 @@ void place_unlink(struct store *s, size_t max)
 		if (!is_noted(&s->leaving, file) && !is_noted(&s->deferred, file) && !has_row(s, file->place, file->digest)) {
 			if (s->poisoned)
 				return;
-			char *path = store_path(s, NULL, file->place, file->digest);
-			files_drop(path);
-			talloc_free(path);
+			drop_file(s, file->place, file->digest);
 		}
 		s->going.n--;
 	}

@@ -198,7 +198,11 @@ void sync_after_writing(struct store *, bool committed);
 void sync_after_commit(struct store *);	/* of a turn */
 /* The waiters hear of it when all that was committed is on disk. True: they have. */
 bool sync_start(struct store *, struct waiters *);
-void sync_copy(struct store *);		/* from the WAL into state.db, when there is enough */
+/* When nobody waits for a commit: what else the thread has to do, if there is something. */
+void sync_rest(struct store *);
+/* A file that is to be unlinked, in that time; a crash leaves it to the next start, which sweeps tmp.*. */
+void sync_drop(struct store *, const char *path);
+bool sync_waits(const struct store *);
 bool sync_is_busy(const struct store *);
 bool sync_is_syncing(const struct store *);
 /* The file of a small content is to be on disk, and not octets in a row any more. */

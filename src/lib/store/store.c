@@ -203,7 +203,7 @@ static bool to_commit(const struct store *s)
 bool store_waits(const struct store *s)
 {
 	return !sync_is_busy(s) &&
-	    (to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding) || space_waits(s));
+	    (to_commit(s) || s->going.n > 0 || !LIST_EMPTY(&s->folding) || space_waits(s) || sync_waits(s));
 }
 
 void store_durable(struct store *s, struct waiters *waiters)
@@ -286,7 +286,7 @@ void store_turn(struct store *s)
 		if (!is_open(s) && s->unsynced)
 			sync_start(s, &s->waiters);
 		else if (!to_commit(s))
-			sync_copy(s);
+			sync_rest(s);
 	}
 	s->turning = false;
 }

@@ -23,7 +23,8 @@
  *   copies the rest and truncates the WAL itself, once in 64 MB; and so it does
  *   before it writes when all is copied and the header could not be erased.
  *
- * A small content that stays becomes a file here, too, see content.c.
+ * A small content that stays becomes a file here, too, see content.c; and large
+ * files are unlinked, see place.c.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -42,7 +43,7 @@ enum {
 	EXIT_IO = 74,
 };
 
-enum { NOTHING, SYNCING, COPYING, ERASING };
+enum { NOTHING, SYNCING, COPYING, ERASING, DROPPING };
 
 struct settling {
 	uint64_t content;
@@ -62,7 +63,15 @@ struct sync {
 	bool fatal;			/* else it can be tried again */
 	struct settling *settling;
 	size_t n_settling, size;
+	char *drop;			/* a file to unlink */
 };
+
+struct drop {
+	STAILQ_ENTRY(drop) link;
+	char *path;
+};
+
+STAILQ_HEAD(drops, drop);
 
 struct syncs {
 	struct sync job;
@@ -82,6 +91,7 @@ struct syncs {
 	uint64_t n_commits, n_syncing, n_durable;
 	struct settling *settling;	/* for the next */
 	size_t n_settling, size;
+	struct drops drops;
 };
 
 /* ---- on any thread ---- */
@@ -121,6 +131,10 @@ void sync_work(struct sync *j)
 	j->done = true;
 	if (j->what == COPYING) {
 		copy_pages(j);
+		return;
+	}
+	if (j->what == DROPPING) {
+		files_drop(j->drop);
 		return;
 	}
 	if (j->what == SYNCING)
@@ -317,6 +331,8 @@ static void end_job(struct store *s)
 
 	y->doing = NOTHING;
 	must_be_good(&y->job);
+	if (what == DROPPING)
+		TALLOC_FREE(y->job.drop);
 	if (what == ERASING)
 		db_plain(s, "PRAGMA cache_spill = ON");
 	if (what == COPYING)
@@ -359,7 +375,7 @@ bool sync_start(struct store *s, struct waiters *waiters)
 	return start_job(s, SYNCING);
 }
 
-void sync_copy(struct store *s)
+static void copy(struct store *s)
 {
 	struct syncs *y = s->syncs;
 
@@ -369,6 +385,34 @@ void sync_copy(struct store *s)
 		start_job(s, COPYING);
 	else
 		y->copy_at = y->frames + COPY_FRAMES;
+}
+
+void sync_drop(struct store *s, const char *path)
+{
+	struct drop *d = mem_zero(s->syncs, struct drop);
+
+	d->path = mem_strdup(d, path);
+	STAILQ_INSERT_TAIL(&s->syncs->drops, d, link);
+}
+
+void sync_rest(struct store *s)
+{
+	struct syncs *y = s->syncs;
+	struct drop *d = STAILQ_FIRST(&y->drops);
+
+	if (d == NULL) {
+		copy(s);
+		return;
+	}
+	STAILQ_REMOVE_HEAD(&y->drops, link);
+	y->job.drop = talloc_steal(y, d->path);
+	talloc_free(d);
+	start_job(s, DROPPING);
+}
+
+bool sync_waits(const struct store *s)
+{
+	return !STAILQ_EMPTY(&s->syncs->drops);
 }
 
 bool sync_is_busy(const struct store *s)
@@ -388,7 +432,7 @@ void store_synced(struct store *s)
 	assert(sync_is_busy(s));
 	end_job(s);
 	if (synced)
-		sync_copy(s);
+		copy(s);
 }
 
 void store_sync_by(struct store *s, void (*start)(void *arg, struct sync *), void *arg)
@@ -453,6 +497,7 @@ enum outcome sync_open(struct store *s, struct err *e)
 	y->job.wal = -1;
 	y->job.dir = s->dir;
 	STAILQ_INIT(&y->waiters);
+	STAILQ_INIT(&y->drops);
 	/* What a crash left in it; SQLite still syncs by itself. */
 	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &n, &n_copied) != SQLITE_OK) {
 		y->frames = n > 0 ? n : 0;
@@ -477,6 +522,8 @@ void sync_close(struct store *s)
 	if (!y)
 		return;
 	assert(y->doing == NOTHING);
+	for (struct drop *d = STAILQ_FIRST(&y->drops); d; d = STAILQ_NEXT(d, link))
+		files_drop(d->path);
 	db_rollback(s);
 	sqlite3_close(y->job.db);
 	if (y->job.wal >= 0)
