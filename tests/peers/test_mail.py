@@ -1,17 +1,20 @@
 """One mail from alice to bob, of many shapes: octet for octet what was submitted,
 and the same ENVELOPE, BODYSTRUCTURE, sizes and header before its body is here as after."""
 import base64
+import contextlib
 import email
 import email.mime.application
 import email.mime.message
 import email.mime.multipart
 import email.mime.text
 import hashlib
+import os
 import random
 import re
+import smtplib
 
 from peers import summary, until, fetch_body
-from scene import Scene, letter
+from scene import RawImap, Scene, letter
 
 
 def eol(text):
@@ -175,6 +178,25 @@ class Large(Scene):
         self.assertIn(b"RFC822.SIZE %d)" % size, unpulled["RFC822.SIZE"])
         self.alice.wait_empty()
 
+    def test_given_up(self):
+        """A client that hangs up after 150 MB leaves nothing, and nobody waits until its octets are gone."""
+        def temporary():
+            return [f for d, _, names in os.walk(self.alice.state) for f in names if f.startswith("tmp.")]
+
+        m = letter(self.alice, self.bob, "never whole", (b"x" * 998 + b"\r\n") * 150000)
+        with contextlib.suppress(smtplib.SMTPServerDisconnected), self.alice.smtp() as s:
+            s.mail(self.alice.address)
+            s.rcpt(self.bob.address)
+            self.assertEqual(s.docmd("DATA")[0], 354)
+            s.send(m)
+            until(temporary, "some of it is in a file")
+            s.close()
+        c = RawImap(self.alice)
+        c.send(b"APPEND INBOX {200000000+}")
+        c.socket.sendall(m)
+        c.socket.close()
+        until(lambda: not temporary(), "nothing is left")
+        self.assertEqual(self.alice.queue(), [])
 
     def test_a_small_one_goes_ahead(self):
         """It does not wait until the one before it to the same receiver is sealed."""

@@ -722,13 +722,13 @@ void daemon_free(struct daemon **dp)
 		return;
 	sd_notify(0, "STOPPING=1");
 	stop_doors(d);
+	signal(SIGALRM, on_stop_too_long);
+	alarm(STOP_S);
 	pool_free(&d->syncer);
 	if (d->store != NULL) {
 		store_sync_by(d->store, NULL, NULL);
 		store_turn(d->store);
 	}
-	signal(SIGALRM, on_stop_too_long);
-	alarm(STOP_S);
 	pool_free(&d->pool);
 	stop_stations(d);
 	store_close(&d->store);

@@ -9,13 +9,14 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/mem.h"
 #include "lib/loop/door.h"
 #include "lib/loop/pool.h"
 
-enum { N_LANES = POOL_BULK + 1 };
+enum { N_LANES = POOL_BULK + 1, LARGE = 4 * 1024 * 1024 };
 
 struct job {
 	STAILQ_ENTRY(job) next;
@@ -203,6 +204,37 @@ void pool_submit(struct pool *p, enum pool_lane lane, const struct pool_job *wha
 	p->n_waiting++;
 	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->lock);
+}
+
+static void close_fd(void *arg)
+{
+	close(*(int *)arg);
+}
+
+static void drop_fd(void *arg)
+{
+	close_fd(arg);
+	talloc_free(arg);
+}
+
+static void closed_fd(void *arg)
+{
+	talloc_free(arg);
+}
+
+void pool_close(struct pool *p, int fd)
+{
+	static const struct pool_job job = { close_fd, closed_fd, drop_fd };
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_nlink > 0 || st.st_size <= LARGE) {
+		close(fd);
+		return;
+	}
+	int *arg = mem_new(NULL, int);
+
+	*arg = fd;
+	pool_submit(p, POOL_BULK, &job, arg);
 }
 
 unsigned pool_workers(const struct pool *p)

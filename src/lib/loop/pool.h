@@ -29,6 +29,11 @@ struct pool_job {
 
 /* Loop thread only. The job struct is copied; it is usually a static const. */
 void pool_submit(struct pool *, enum pool_lane, const struct pool_job *, void *arg);
+/*
+ * close(fd). With the last descriptor of a file that was unlinked its octets go, which takes a while when they are many:
+ * then a worker does it.
+ */
+void pool_close(struct pool *, int fd);
 unsigned pool_workers(const struct pool *);
 size_t pool_waiting(const struct pool *);
 

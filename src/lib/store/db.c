@@ -77,8 +77,7 @@ bool db_begin(struct store *s)
 	if (s->begun)
 		return true;
 	db_end_reading(s);
-	sync_before_writing(s);
-	if (db_plain(s, "BEGIN IMMEDIATE") != SQLITE_OK) {
+	if (!sync_begin(s)) {
 		poison_db(s, "begin");
 		return false;
 	}
@@ -117,7 +116,6 @@ void db_end_reading(struct store *s)
 bool db_begin_idly(struct store *s)
 {
 	db_end_reading(s);
-	sync_before_writing(s);
 	sqlite3_busy_timeout(s->db, 0);
 	s->begun = db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
 	sqlite3_busy_timeout(s->db, BUSY_MS);
@@ -296,7 +294,7 @@ bool db_commit(struct store *s)
 		poison_db(s, "commit");
 	if (s->poisoned)
 		return false;
-	sync_after_writing(s, s->wrote);
+	sync_end(s, s->wrote);
 	s->begun = s->wrote = false;
 	return true;
 }
@@ -307,7 +305,7 @@ bool db_end_unused(struct store *s)
 	db_end_reading(s);
 	if (s->begun && db_plain(s, "ROLLBACK") != SQLITE_OK)
 		return false;
-	sync_after_writing(s, false);
+	sync_end(s, false);
 	s->begun = false;
 	return true;
 }
@@ -317,7 +315,7 @@ void db_rollback(struct store *s)
 	end_walks(s);
 	if (!sqlite3_get_autocommit(s->db) && db_plain(s, "ROLLBACK") != SQLITE_OK)
 		log_err("store: rollback: %s", sqlite3_errmsg(s->db));
-	sync_after_writing(s, false);
+	sync_end(s, false);
 	s->begun = s->wrote = s->reading = s->poisoned = false;
 }
 

@@ -229,19 +229,19 @@ void place_undone(struct store *s)
 	gone_move(s, &s->going, &s->made);
 }
 
-/* Nobody finds it from here on; a large one takes a while to go. */
+/* The octets of a large one go with its last descriptor, and that takes a while. */
 static void drop_file(struct store *s, enum place place, const uint8_t digest[32])
 {
-	void *ctx = mem_ctx(NULL);
-	char *path = store_path(s, ctx, place, digest);
-	char *tmp = mem_printf(ctx, "%s/tmp.%s", store_dir(s, place), strrchr(path, '/') + 1);
+	char *path = store_path(s, NULL, place, digest);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
-	if (stat(path, &st) == 0 && st.st_size > LARGE && rename(path, tmp) == 0)
-		sync_drop(s, tmp);
-	else
-		files_drop(path);
-	talloc_free(ctx);
+	files_drop(path);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > LARGE)
+		sync_close_file(s, fd);
+	else if (fd >= 0)
+		close(fd);
+	talloc_free(path);
 }
 
 /* A row that is gone, but not on disk yet, may come back: its file comes again when it does not. */

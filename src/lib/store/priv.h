@@ -193,15 +193,14 @@ void store_durable(struct store *, struct waiters *);
 enum { BUSY_MS = 2000 };	/* somebody has state.db locked with a tool */
 enum outcome sync_open(struct store *, struct err *);
 void sync_close(struct store *);
-void sync_before_writing(struct store *);
-void sync_after_writing(struct store *, bool committed);
+bool sync_begin(struct store *);	/* a transaction that may write */
+void sync_end(struct store *, bool committed);	/* of any */
 void sync_after_commit(struct store *);	/* of a turn */
 /* The waiters hear of it when all that was committed is on disk. True: they have. */
 bool sync_start(struct store *, struct waiters *);
 /* When nobody waits for a commit: what else the thread has to do, if there is something. */
 void sync_rest(struct store *);
-/* A file that is to be unlinked, in that time; a crash leaves it to the next start, which sweeps tmp.*. */
-void sync_drop(struct store *, const char *path);
+void sync_close_file(struct store *, int fd);	/* in that time */
 bool sync_waits(const struct store *);
 bool sync_is_busy(const struct store *);
 bool sync_is_syncing(const struct store *);

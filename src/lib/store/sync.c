@@ -1,30 +1,23 @@
 /*
- * Durability by hand. SQLite would sync inside COMMIT, on the loop; so its own
- * connection never syncs (synchronous = OFF), and what has to reach the disk,
- * and in which order, is seen to here:
+ * Durability by hand. SQLite would sync inside COMMIT, on the loop; with
+ * synchronous = NORMAL it does not, and a commit that has appended to the WAL
+ * counts when a thread has synced that.
  *
- * - A commit has appended to the WAL. It counts when the WAL is synced.
- * - From time to time pages are copied from the WAL into state.db (a
- *   checkpoint), by a connection of its own that does sync: the WAL first,
- *   then state.db.
- * - When all of it was copied, SQLite writes the WAL again from its beginning.
- *   After a power cut in the middle of that, old frames before the new ones
- *   could look like the whole WAL and undo a part of what was copied. So the
- *   WAL's header is erased first, on disk: then nothing old is to be found in
- *   it. (Truncating it would do as well, but what is appended then costs each
- *   sync half as much again.) For that the loop's connection must not commit
- *   with the WAL copied and not erased. A copy begins with a transaction open
- *   (SQLite then goes on appending); when it is over, and nothing was written
- *   in that one, it is the moment to erase. Nothing is committed until that is
- *   on disk, nor written: cache_spill is off meanwhile.
- * - A reader in another process makes SQLite append after all: then the header
- *   is put back, before the sync that makes the commit count.
- * - Who writes in each such moment keeps it from ever coming: then the loop
- *   copies the rest and truncates the WAL itself, once in 64 MB; and so it does
- *   before it writes when all is copied and the header could not be erased.
+ * From time to time pages are copied from the WAL into state.db (a checkpoint),
+ * by a connection of the thread's own; SQLite syncs both files then, in order.
+ * When all of it is copied, SQLite begins the WAL anew, over what is there: so
+ * it syncs the new header first, on the loop. An empty WAL needs no such care:
+ * there is nothing old that could be mistaken for new after a power cut. So the
+ * WAL is truncated when all is copied and nobody is writing, and what is written
+ * into an empty one is written with synchronous = OFF: this is looked at with
+ * the lock for writing held, whatever other processes do.
+ *
+ * A copy begins with a transaction open: what is written meanwhile goes behind
+ * the rest, and not to the beginning. Who writes during each copy keeps the WAL
+ * from being truncated: then the loop copies the last bit itself, once in 64 MB.
  *
  * A small content that stays becomes a file here, too, see content.c; and large
- * files are unlinked, see place.c.
+ * files that were unlinked are closed, see place.c.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -39,11 +32,10 @@ enum {
 	COPY_FRAMES = 1000,		/* 4 MB in the WAL are worth copying */
 	COPY_TRIES = 4,			/* one after the other, to find a moment to truncate it */
 	MAX_FRAMES = 16 * COPY_FRAMES,	/* that moment does not come: the loop waits once */
-	WAL_HEADER = 32,
 	EXIT_IO = 74,
 };
 
-enum { NOTHING, SYNCING, COPYING, ERASING, DROPPING };
+enum { NOTHING, SYNCING, COPYING, CLOSING };
 
 struct settling {
 	uint64_t content;
@@ -58,20 +50,20 @@ struct sync {
 	const char *dir;
 	unsigned what;			/* see syncs.doing */
 	bool done;
-	int n_copied;			/* frames of the WAL, from its beginning */
+	int n_frames, n_copied;		/* in the WAL; of them */
 	struct err err;			/* "" when it went well */
 	bool fatal;			/* else it can be tried again */
 	struct settling *settling;
 	size_t n_settling, size;
-	char *drop;			/* a file to unlink */
+	int fd;				/* to close */
 };
 
-struct drop {
-	STAILQ_ENTRY(drop) link;
-	char *path;
+struct closing {
+	STAILQ_ENTRY(closing) link;
+	int fd;
 };
 
-STAILQ_HEAD(drops, drop);
+STAILQ_HEAD(closings, closing);
 
 struct syncs {
 	struct sync job;
@@ -79,19 +71,15 @@ struct syncs {
 	void (*start)(void *arg, struct sync *);
 	void *arg;
 	int frames;			/* in the WAL */
-	int n_copied;			/* of them; -1: nobody knows */
 	int copy_at, truncate_at;	/* so many; see COPY_FRAMES, MAX_FRAMES */
-	bool truncates;
+	bool truncates;			/* with the next commit */
 	unsigned n_tries;		/* to copy */
-	bool appended;			/* something, since it was erased */
-	bool erased;			/* its header, and nothing was committed since */
-	uint8_t header[WAL_HEADER];	/* what that was */
-	bool syncs_itself;		/* SQLite, in this transaction */
+	bool is_off;			/* SQLite does not even sync a new header, in this transaction */
 	struct waiters waiters;		/* of the commit that is being synced */
 	uint64_t n_commits, n_syncing, n_durable;
 	struct settling *settling;	/* for the next */
 	size_t n_settling, size;
-	struct drops drops;
+	struct closings closings;
 };
 
 /* ---- on any thread ---- */
@@ -106,18 +94,12 @@ static void settle_files(struct sync *j)
 	}
 }
 
-static const uint8_t no_header[WAL_HEADER];
-
-static bool put_header(const struct sync *j, const uint8_t header[WAL_HEADER])
-{
-	return pwrite(j->wal, header, WAL_HEADER, 0) == WAL_HEADER;
-}
-
 static void copy_pages(struct sync *j)
 {
-	int code = sqlite3_wal_checkpoint_v2(j->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &j->n_copied);
+	int code = sqlite3_wal_checkpoint_v2(j->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &j->n_frames, &j->n_copied);
 
-	if (code == SQLITE_OK)
+	/* Busy: somebody else copies. */
+	if (code == SQLITE_OK || code == SQLITE_BUSY)
 		return;
 	err_set(&j->err, "copy %s/state.db-wal: %s", j->dir, sqlite3_errmsg(j->db));
 	j->fatal = code == SQLITE_IOERR_FSYNC;
@@ -133,13 +115,12 @@ void sync_work(struct sync *j)
 		copy_pages(j);
 		return;
 	}
-	if (j->what == DROPPING) {
-		files_drop(j->drop);
+	if (j->what == CLOSING) {
+		close(j->fd);
 		return;
 	}
-	if (j->what == SYNCING)
-		settle_files(j);
-	if ((j->what == ERASING && !put_header(j, no_header)) || fdatasync(j->wal) < 0) {
+	settle_files(j);
+	if (fdatasync(j->wal) < 0) {
 		err_sys(&j->err, "sync %s/state.db-wal", j->dir);
 		j->fatal = true;
 	}
@@ -148,11 +129,9 @@ void sync_work(struct sync *j)
 /* ---- on the loop ---- */
 
 /* Our promise is that nothing is said before it is on disk; with a disk that does not take it we cannot go on. */
-static void must_be_good(const struct sync *j)
+static void stop_for(const char *why)
 {
-	if (!j->fatal)
-		return;
-	log_err("store: %s: nobody was told that it is stored; p2pmta stops", j->err.text);
+	log_err("store: %s: nobody was told that it is stored; p2pmta stops", why);
 	_exit(EXIT_IO);
 }
 
@@ -162,70 +141,61 @@ static int on_wal(void *arg, sqlite3 *db, const char *name, int frames)
 
 	(void)db, (void)name;
 	y->frames = frames;
-	y->appended = true;
 	return SQLITE_OK;
 }
 
-/* From frame 0 on; what is in it already was written just now. */
-static void begin_anew(struct syncs *y)
+static bool is_empty(const struct syncs *y)
 {
-	y->n_copied = 0;
-	y->copy_at = COPY_FRAMES;
-	y->truncate_at = MAX_FRAMES;
-	y->n_tries = 0;
+	struct stat st;
+
+	return fstat(y->job.wal, &st) == 0 && st.st_size == 0;
 }
 
-/* Would SQLite begin anew? */
-static bool is_whole(const struct syncs *y)
-{
-	return !y->erased && (y->n_copied < 0 || (y->frames > 0 && y->n_copied == y->frames));
-}
-
-/* Outside of any transaction. Copies what is not copied yet, with all syncs; there is none to do when nothing is. */
+/* Copies what is not copied yet, with all syncs; there is none to make when nothing is. */
 static bool truncate_wal(struct store *s)
 {
 	struct syncs *y = s->syncs;
 
 	sqlite3_busy_timeout(s->db, 0);
-	bool good = db_plain(s, "PRAGMA synchronous = FULL") == SQLITE_OK &&
-	    sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
-	db_plain(s, "PRAGMA synchronous = OFF");
+	int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_busy_timeout(s->db, BUSY_MS);
-	if (good) {
-		begin_anew(y);
-		y->frames = 0;
-		y->erased = false;
-	}
-	return good;
+	if (code == SQLITE_IOERR_FSYNC)
+		stop_for("state.db cannot be synced");
+	if (code != SQLITE_OK)
+		return false;
+	y->frames = 0;
+	y->copy_at = COPY_FRAMES;
+	y->truncate_at = MAX_FRAMES;
+	y->n_tries = 0;
+	return true;
 }
 
-/* Has SQLite gone on behind the old frames? Then they are the WAL, with the header that they had. */
-static void look_at_header(struct syncs *y)
+static void set_synced(struct store *s)
 {
-	uint8_t header[WAL_HEADER];
-
-	y->erased = false;
-	if (files_pread(y->job.wal, header, WAL_HEADER, 0) != WAL_HEADER)
-		err_sys(&y->job.err, "read %s/state.db-wal", y->job.dir);
-	else if (memcmp(header, no_header, WAL_HEADER) != 0)
-		begin_anew(y);
-	else if (!put_header(&y->job, y->header))
-		err_sys(&y->job.err, "write %s/state.db-wal", y->job.dir);
-	else
-		return;
-	y->job.fatal = y->job.err.text[0] != '\0';
-	must_be_good(&y->job);
+	if (s->syncs->is_off)
+		db_plain(s, "PRAGMA synchronous = NORMAL");
+	s->syncs->is_off = false;
 }
 
-void sync_before_writing(struct store *s)
+bool sync_begin(struct store *s)
 {
 	struct syncs *y = s->syncs;
 
-	if (y && is_whole(y) && !truncate_wal(s))
-		y->syncs_itself = db_plain(s, "PRAGMA synchronous = FULL") == SQLITE_OK;
+	if (!y || !is_empty(y))
+		return db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
+	y->is_off = db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK;
+	bool begun = db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
+
+	if (begun && is_empty(y))
+		return true;
+	/* Somebody else was quicker. */
+	if (begun)
+		db_plain(s, "ROLLBACK");
+	set_synced(s);
+	return begun && db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
 }
 
-void sync_after_writing(struct store *s, bool committed)
+void sync_end(struct store *s, bool committed)
 {
 	struct syncs *y = s->syncs;
 
@@ -233,22 +203,16 @@ void sync_after_writing(struct store *s, bool committed)
 	if (!y)
 		return;
 	y->n_commits += committed;
-	if (y->erased && y->appended)
-		look_at_header(y);
-	if (y->syncs_itself)
-		db_plain(s, "PRAGMA synchronous = OFF");
-	y->syncs_itself = false;
+	set_synced(s);
 }
 
 void sync_after_commit(struct store *s)
 {
 	struct syncs *y = s->syncs;
 
-	if (!y->truncates)
-		return;
-	y->truncates = false;
-	if (!truncate_wal(s))
+	if (y->truncates && !truncate_wal(s))
 		y->truncate_at = y->frames + MAX_FRAMES;
+	y->truncates = false;
 }
 
 void sync_settle(struct store *s, uint64_t content, const char *path)
@@ -291,22 +255,6 @@ static void end_settling(struct store *s)
 	j->n_settling = 0;
 }
 
-static bool start_job(struct store *, unsigned what);
-
-/* All of it is copied, no transaction is open. */
-static bool erase_wal(struct store *s)
-{
-	struct syncs *y = s->syncs;
-
-	if (files_pread(y->job.wal, y->header, WAL_HEADER, 0) != WAL_HEADER)
-		return false;
-	y->erased = true;
-	y->appended = false;
-	db_plain(s, "PRAGMA cache_spill = OFF");
-	start_job(s, ERASING);
-	return true;
-}
-
 static void end_copy(struct store *s)
 {
 	struct syncs *y = s->syncs;
@@ -314,14 +262,14 @@ static void end_copy(struct store *s)
 
 	if (j->err.text[0])
 		log_warn("store: %s", j->err.text);
-	else if (j->n_copied >= 0)
-		y->n_copied = j->n_copied;
-	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole(y) && erase_wal(s))
+	bool is_whole = j->n_frames >= 0 && j->n_frames == j->n_copied;
+
+	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole && truncate_wal(s))
 		return;
 	/* With the next commit, which is all that is left to copy then. */
 	y->truncates = y->frames > y->truncate_at;
-	/* What was written meanwhile is little: the next copy is quick, and the moment to erase it perhaps behind it. */
-	y->copy_at = y->frames + (++y->n_tries % COPY_TRIES == 0 ? COPY_FRAMES : 1);
+	/* What was written meanwhile is little: the next copy is quick, and the moment to truncate perhaps behind it. */
+	y->copy_at = y->frames + (is_whole && ++y->n_tries % COPY_TRIES != 0 ? 1 : COPY_FRAMES);
 }
 
 static void end_job(struct store *s)
@@ -330,11 +278,8 @@ static void end_job(struct store *s)
 	unsigned what = y->doing;
 
 	y->doing = NOTHING;
-	must_be_good(&y->job);
-	if (what == DROPPING)
-		TALLOC_FREE(y->job.drop);
-	if (what == ERASING)
-		db_plain(s, "PRAGMA cache_spill = ON");
+	if (y->job.fatal)
+		stop_for(y->job.err.text);
 	if (what == COPYING)
 		end_copy(s);
 	if (what != SYNCING)
@@ -354,7 +299,7 @@ static bool start_job(struct store *s, unsigned what)
 	j->what = what;
 	j->done = j->fatal = false;
 	j->err.text[0] = '\0';
-	j->n_copied = -1;
+	j->n_frames = j->n_copied = -1;
 	if (y->start) {
 		y->start(y->arg, j);
 		return false;
@@ -379,7 +324,7 @@ static void copy(struct store *s)
 {
 	struct syncs *y = s->syncs;
 
-	if (y->frames < y->copy_at || is_whole(y) || s->poisoned)
+	if (y->frames < y->copy_at || s->poisoned)
 		return;
 	if (s->begun || db_begin_idly(s))
 		start_job(s, COPYING);
@@ -387,32 +332,32 @@ static void copy(struct store *s)
 		y->copy_at = y->frames + COPY_FRAMES;
 }
 
-void sync_drop(struct store *s, const char *path)
+void sync_close_file(struct store *s, int fd)
 {
-	struct drop *d = mem_zero(s->syncs, struct drop);
+	struct closing *c = mem_zero(s->syncs, struct closing);
 
-	d->path = mem_strdup(d, path);
-	STAILQ_INSERT_TAIL(&s->syncs->drops, d, link);
+	c->fd = fd;
+	STAILQ_INSERT_TAIL(&s->syncs->closings, c, link);
 }
 
 void sync_rest(struct store *s)
 {
 	struct syncs *y = s->syncs;
-	struct drop *d = STAILQ_FIRST(&y->drops);
+	struct closing *c = STAILQ_FIRST(&y->closings);
 
-	if (d == NULL) {
+	if (c == NULL) {
 		copy(s);
 		return;
 	}
-	STAILQ_REMOVE_HEAD(&y->drops, link);
-	y->job.drop = talloc_steal(y, d->path);
-	talloc_free(d);
-	start_job(s, DROPPING);
+	STAILQ_REMOVE_HEAD(&y->closings, link);
+	y->job.fd = c->fd;
+	talloc_free(c);
+	start_job(s, CLOSING);
 }
 
 bool sync_waits(const struct store *s)
 {
-	return !STAILQ_EMPTY(&s->syncs->drops);
+	return !STAILQ_EMPTY(&s->syncs->closings);
 }
 
 bool sync_is_busy(const struct store *s)
@@ -478,7 +423,7 @@ static bool open_wal(struct store *s, struct err *e)
 	struct sync *j = &s->syncs->job;
 	char *path = mem_printf(NULL, "%s/state.db-wal", s->dir);
 
-	j->wal = open(path, O_RDWR | O_CLOEXEC);
+	j->wal = open(path, O_RDONLY | O_CLOEXEC);
 	if (j->wal < 0)
 		err_sys(e, "open %s", path);
 	else if (files_sync(path) < 0)
@@ -492,24 +437,20 @@ static bool open_wal(struct store *s, struct err *e)
 enum outcome sync_open(struct store *s, struct err *e)
 {
 	struct syncs *y = s->syncs = mem_zero(s, struct syncs);
-	int n = -1, n_copied = -1;
 
 	y->job.wal = -1;
 	y->job.dir = s->dir;
 	STAILQ_INIT(&y->waiters);
-	STAILQ_INIT(&y->drops);
-	/* What a crash left in it; SQLite still syncs by itself. */
-	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &n, &n_copied) != SQLITE_OK) {
-		y->frames = n > 0 ? n : 0;
-		y->n_copied = n_copied;
-	}
-	y->copy_at = y->frames + COPY_FRAMES;
-	y->truncate_at = y->frames + MAX_FRAMES;
+	STAILQ_INIT(&y->closings);
+	/* What a crash left in it. A reader may be in the way: then it goes on where it is. */
+	truncate_wal(s);
+	y->copy_at = COPY_FRAMES;
+	y->truncate_at = MAX_FRAMES;
 	e->text[0] = '\0';
 	if (!open_wal(s, e) || !open_copier(s, e))
 		return RETRY;
 	sqlite3_wal_hook(s->db, on_wal, y);
-	if (db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK && db_plain(s, "PRAGMA journal_size_limit = 16777216") == SQLITE_OK)
+	if (db_plain(s, "PRAGMA synchronous = NORMAL") == SQLITE_OK)
 		return OK;
 	err_set(e, "prepare %s/state.db: %s", s->dir, sqlite3_errmsg(s->db));
 	return RETRY;
@@ -522,14 +463,11 @@ void sync_close(struct store *s)
 	if (!y)
 		return;
 	assert(y->doing == NOTHING);
-	for (struct drop *d = STAILQ_FIRST(&y->drops); d; d = STAILQ_NEXT(d, link))
-		files_drop(d->path);
+	for (struct closing *c = STAILQ_FIRST(&y->closings); c; c = STAILQ_NEXT(c, link))
+		close(c->fd);
 	db_rollback(s);
 	sqlite3_close(y->job.db);
 	if (y->job.wal >= 0)
 		close(y->job.wal);
-	/* The last connection copies what is left, and removes the WAL: with all syncs, or not at all. */
-	if (s->db && db_plain(s, "PRAGMA synchronous = FULL") != SQLITE_OK)
-		sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	TALLOC_FREE(s->syncs);
 }

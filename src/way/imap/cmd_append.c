@@ -75,6 +75,7 @@ struct imap_append {
 struct imap_append_job {
 	struct imap_ref *ref;
 	struct store *store;
+	struct pool *pool;
 	char *dir;
 	const char *mailbox;
 	unsigned tries;
@@ -93,7 +94,17 @@ struct imap_append_job {
 
 /* ---- the literal ---- */
 
-void imap_append_drop(struct imap_append **append)
+/* A large one goes on a worker. */
+static void drop_file(struct pool *pool, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	files_drop(path);
+	if (fd >= 0)
+		pool_close(pool, fd);
+}
+
+void imap_append_drop(struct imap_append **append, struct pool *pool)
 {
 	struct imap_append *a = *append;
 
@@ -103,7 +114,7 @@ void imap_append_drop(struct imap_append **append)
 		close(a->fd);
 	for (size_t i = 0; i < a->n; i++)
 		if (a->items[i].tmp)
-			files_drop(a->items[i].tmp);
+			drop_file(pool, a->items[i].tmp);
 	talloc_free(a);
 	*append = NULL;
 }
@@ -388,9 +399,9 @@ static void job_free(struct imap_append_job *j)
 {
 	for (size_t i = 0; i < j->n; i++) {
 		if (j->items[i].tmp && !j->items[i].is_kept)
-			files_drop(j->items[i].tmp);
+			drop_file(j->pool, j->items[i].tmp);
 		if (j->items[i].spare)
-			files_drop(j->items[i].spare);
+			drop_file(j->pool, j->items[i].spare);
 	}
 	if (j->turn) {
 		timer_free(&j->turn);
@@ -578,6 +589,7 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 
 	j->ref = imap_ref_new(s, NULL);
 	j->store = s->imap->store;
+	j->pool = s->imap->pool;
 	j->dir = mem_strdup(j, store_dir(s->imap->store, PLACE_INBOX));
 	j->mailbox = talloc_steal(j, a->mailbox);
 	j->items = talloc_steal(j, a->items);
@@ -592,7 +604,7 @@ void imap_cmd_append(struct imap_session *s, struct imap_cmd *c)
 		all_small &= item->octets != NULL;
 	}
 	a->n = 0;
-	imap_append_drop(&s->append);
+	imap_append_drop(&s->append, s->imap->pool);
 	if (all_small)
 		add_some(j);
 	else

@@ -417,7 +417,7 @@ static void on_command(struct imap_session *s)
 	dispatch(s, c, name);
 	/* An APPEND that never came to its handler leaves nothing. */
 	if (!s->cmd)
-		imap_append_drop(&s->append);
+		imap_append_drop(&s->append, s->imap->pool);
 }
 
 static void on_bad(struct imap_session *s)
@@ -426,7 +426,7 @@ static void on_bad(struct imap_session *s)
 	bool code = strncmp(error, "NO ", 3) == 0 || strncmp(error, "BAD ", 4) == 0;
 	char *text = mem_printf(NULL, "%s%s", code ? "" : "BAD ", error);
 
-	imap_append_drop(&s->append);
+	imap_append_drop(&s->append, s->imap->pool);
 	answer_no_command(s, tag ? tag : "*", text);
 	talloc_free(text);
 	if (imap_parser_is_fatal(s->parser))
@@ -596,7 +596,7 @@ void imap_session_free(struct imap_session **session)
 		return;
 	*session = NULL;
 	imap_pull_drop(s);
-	imap_append_drop(&s->append);
+	imap_append_drop(&s->append, s->imap->pool);
 	TAILQ_REMOVE(&s->imap->sessions, s, entry);
 	HASH_DEL(s->imap->by_id, s);
 	s->imap->n_sessions--;

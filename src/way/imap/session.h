@@ -266,7 +266,7 @@ void imap_append_literal(struct imap_session *);
 size_t imap_append_data(struct imap_session *, const char *data, size_t len);
 /* The server stops: what has begun comes to its end now. */
 void imap_append_stop(struct imap *);
-void imap_append_drop(struct imap_append **);
+void imap_append_drop(struct imap_append **, struct pool *);
 
 /* Bring the body of this content here, when it is our turn; ends with imap_fetch_pulled(). */
 void imap_pull_ask(struct imap_session *, uint64_t content);

@@ -65,10 +65,10 @@ static bool ask_source(struct pull *p);
 
 static void drop_file(struct pull *p)
 {
-	if (p->fd >= 0)
-		close(p->fd);
 	if (p->file != NULL)
 		files_drop(p->file);
+	if (p->fd >= 0)
+		pool_close(p->pulls->r->parts.pool, p->fd);
 	TALLOC_FREE(p->file);
 	p->fd = -1;
 }
@@ -274,10 +274,10 @@ static void keep_done(void *arg)
 {
 	struct keep *k = arg;
 
-	if (k->fd >= 0)
-		close(k->fd);
 	if (k->res != OK && k->file != NULL)
 		files_drop(k->file);
+	if (k->fd >= 0)
+		pool_close(k->r->parts.pool, k->fd);
 	if (k->res == OK)
 		keep_rows(k);
 	k->done(k);

@@ -42,7 +42,7 @@ static void answer_soon(struct replicas *r, const struct replicas_put *put, unsi
 	timer_set(p->timer, 0);
 	if (put->file != NULL) {
 		files_drop(put->file);
-		close(put->fd);
+		pool_close(r->parts.pool, put->fd);
 	}
 }
 

@@ -141,7 +141,7 @@ void smtp_session_go_on(struct smtp_session *s, enum smtp_input input)
 
 void smtp_session_reset(struct smtp_session *s)
 {
-	smtp_spool_free(&s->spool);
+	smtp_spool_free(&s->spool, s->smtp->pool);
 	TALLOC_FREE(s->txn);
 	s->sender = NULL;
 	s->recipients = NULL;

@@ -185,6 +185,6 @@ const char *smtp_spool_fault(const struct smtp_session *);
 void smtp_bdat(struct smtp_session *, char *arg);
 size_t smtp_chunk_feed(struct smtp_session *, const char *data, size_t len);
 /* NULL is fine. A file not yet in the spool goes. */
-void smtp_spool_free(struct spool **);
+void smtp_spool_free(struct spool **, struct pool *);
 
 #endif

@@ -107,7 +107,7 @@ static void put(void *arg, const char *octets, size_t len)
 	}
 }
 
-void smtp_spool_free(struct spool **pp)
+void smtp_spool_free(struct spool **pp, struct pool *pool)
 {
 	struct spool *p = *pp;
 
@@ -116,7 +116,7 @@ void smtp_spool_free(struct spool **pp)
 		return;
 	if (p->fd >= 0) {
 		files_drop(p->tmp);
-		close(p->fd);
+		pool_close(pool, p->fd);
 	}
 	talloc_free(p);
 }
@@ -170,9 +170,12 @@ static void work(void *arg)
 static void free_job(struct smtp_job *j)
 {
 	LIST_REMOVE(j, link);
+	if (j->anchor->smtp)
+		pool_close(j->anchor->smtp->pool, j->fd);
+	else
+		close(j->fd);
 	if (LIST_EMPTY(&j->anchor->jobs) && !j->anchor->smtp)
 		talloc_free(j->anchor);
-	close(j->fd);
 	talloc_free(j);
 }
 
