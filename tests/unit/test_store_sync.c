@@ -210,7 +210,7 @@ START_TEST(large_files_are_closed_aside)
 {
 	struct content c = unit_content(PLACE_INBOX, "large");
 
-	ck_assert_int_eq(truncate(store_path(st, ctx, PLACE_INBOX, c.digest), 5 << 20), 0);
+	ck_assert_int_eq(truncate(store_path(st, ctx, PLACE_INBOX, c.digest), 20 << 20), 0);
 	store_turn(st);
 	begin();
 	store_content_sweep(st, c.id);

@@ -16,7 +16,7 @@
 #include "lib/loop/door.h"
 #include "lib/loop/pool.h"
 
-enum { N_LANES = POOL_BULK + 1, LARGE = 4 * 1024 * 1024 };
+enum { N_LANES = POOL_BULK + 1, LARGE = 16 * 1024 * 1024 };
 
 struct job {
 	STAILQ_ENTRY(job) next;

@@ -14,7 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/store/priv.h"
 
-enum { LARGE = 4 * 1024 * 1024 };
+enum { LARGE = 16 * 1024 * 1024 };
 
 static const char *const place_names[] = {
 	[PLACE_SPOOL] = "spool", [PLACE_INBOX] = "inbox", [PLACE_OUTBOX] = "outbox",
