@@ -413,7 +413,7 @@ START_TEST(wal_is_truncated)
 			sync_work(mine);
 			if (copying || i % 500 == 0)
 				ck_assert_int_ge(recovered(), durable);
-			if (copying && n_copies++ % 2 == 0)
+			if (copying && n_copies++ % 4 == 0)
 				write_some(++i);
 			job = NULL;
 			store_synced(st);
@@ -527,6 +527,33 @@ START_TEST(with_a_reader)
 }
 END_TEST
 
+/* It is empty on disk before anything gets into it, also of a transaction that is larger than SQLite's cache. */
+START_TEST(empty_on_disk_first)
+{
+	begin();
+	int64_t i = write_until_copying(0);
+
+	finish();
+	ck_assert_int_eq(read_wal().size, 0);
+	ck_assert_ptr_nonnull(job);
+	for (int n = 0; n < 2000; n++)
+		write_some(++i);
+	store_turn(st);
+	ck_assert_int_eq(read_wal().size, 0);
+	unsigned n = n_synced;
+	finish();
+	ck_assert_uint_eq(n_synced, n + 1);
+	store_turn(st);
+	ck_assert_int_gt(read_wal().size, 4 << 20);
+	/* And only the thread syncs. */
+	ck_assert_uint_eq(n_synced, n + 1);
+	finish();
+	ck_assert_int_eq(recovered(), i);
+	finish_all();
+	store_sync_by(st, NULL, NULL);
+}
+END_TEST
+
 /* Somebody else copies, or writes into the empty one. */
 START_TEST(with_a_shell)
 {
@@ -549,6 +576,7 @@ START_TEST(with_a_shell)
 	finish_all();
 	ck_assert_int_eq(recovered(), i);
 	i = write_until_copying(i);
+	finish();
 	finish();
 	ck_assert_int_eq(read_wal().size, 0);
 	run(other, "INSERT INTO meta(name, value) VALUES('other', 1)");
@@ -704,6 +732,7 @@ STORE_SUITE("store_sync") {
 	UNIT(wal_is_truncated);
 	UNIT(wal_without_a_pause);
 	UNIT(with_a_reader);
+	UNIT(empty_on_disk_first);
 	UNIT(with_a_shell);
 	UNIT_LOOP(copied_beside_nothing, frameless);
 	UNIT(left_over);

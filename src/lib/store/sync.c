@@ -10,7 +10,9 @@
  * there is nothing old that could be mistaken for new after a power cut. So the
  * WAL is truncated when all is copied and nobody is writing, and what is written
  * into an empty one is written with synchronous = OFF: this is looked at with
- * the lock for writing held, whatever other processes do.
+ * the lock for writing held, whatever other processes do. That it is empty gets
+ * on disk before anything is written: meanwhile nothing is committed, nor
+ * spilled.
  *
  * A copy begins with a transaction open: what is written meanwhile goes behind
  * the rest, and not to the beginning. Who writes during each copy keeps the WAL
@@ -35,7 +37,7 @@ enum {
 	EXIT_IO = 74,
 };
 
-enum { NOTHING, SYNCING, COPYING, CLOSING };
+enum { NOTHING, SYNCING, COPYING, EMPTYING, CLOSING };
 
 struct settling {
 	uint64_t content;
@@ -119,7 +121,8 @@ void sync_work(struct sync *j)
 		close(j->fd);
 		return;
 	}
-	settle_files(j);
+	if (j->what == SYNCING)
+		settle_files(j);
 	if (fdatasync(j->wal) < 0) {
 		err_sys(&j->err, "sync %s/state.db-wal", j->dir);
 		j->fatal = true;
@@ -172,8 +175,10 @@ static bool truncate_wal(struct store *s)
 
 static void set_synced(struct store *s)
 {
-	if (s->syncs->is_off)
+	if (s->syncs->is_off) {
 		db_plain(s, "PRAGMA synchronous = NORMAL");
+		db_plain(s, "PRAGMA cache_spill = ON");
+	}
 	s->syncs->is_off = false;
 }
 
@@ -184,6 +189,8 @@ bool sync_begin(struct store *s)
 	if (!y || !is_empty(y))
 		return db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
 	y->is_off = db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK;
+	if (sync_is_busy(s))
+		db_plain(s, "PRAGMA cache_spill = OFF");
 	bool begun = db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
 
 	if (begun && is_empty(y))
@@ -255,6 +262,8 @@ static void end_settling(struct store *s)
 	j->n_settling = 0;
 }
 
+static bool start_job(struct store *, unsigned what);
+
 static void end_copy(struct store *s)
 {
 	struct syncs *y = s->syncs;
@@ -264,8 +273,10 @@ static void end_copy(struct store *s)
 		log_warn("store: %s", j->err.text);
 	bool is_whole = j->n_frames >= 0 && j->n_frames == j->n_copied;
 
-	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole && truncate_wal(s))
+	if (!s->wrote && !s->poisoned && db_end_unused(s) && is_whole && truncate_wal(s)) {
+		start_job(s, EMPTYING);
 		return;
+	}
 	/* With the next commit, which is all that is left to copy then. */
 	y->truncates = y->frames > y->truncate_at;
 	/* What was written meanwhile is little: the next copy is quick, and the moment to truncate perhaps behind it. */
