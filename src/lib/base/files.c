@@ -1,11 +1,12 @@
 /*
  * A file is either there as a whole after a power cut or not at all: the data
  * is synced before the name, the name before anybody is told. So is the name of
- * its folder: somebody may have made that in passing (files_put_lazily).
+ * a new folder, also of one that was made in passing (files_put_lazily).
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static char *parent_of(const void *ctx, const char *path)
 	return slash == path ? mem_strdup(ctx, "/") : mem_strndup(ctx, path, (size_t)(slash - path));
 }
 
-static int sync_folder(const char *path)
+int files_sync_folder(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -44,7 +45,7 @@ static int sync_folder(const char *path)
 static int sync_parent(const char *path)
 {
 	char *parent = parent_of(NULL, path);
-	int res = sync_folder(parent), saved = errno;
+	int res = files_sync_folder(parent), saved = errno;
 
 	talloc_free(parent);
 	errno = saved;
@@ -168,6 +169,39 @@ ssize_t files_pread(int fd, void *out, size_t len, uint64_t offset)
 	return (ssize_t)done;
 }
 
+/* Folders whose names are not on disk yet: the first file in one that has to last sees to it. */
+static pthread_mutex_t new_lock = PTHREAD_MUTEX_INITIALIZER;
+static char **new_folders;
+static size_t n_new;
+
+static void note_new(const char *folder)
+{
+	pthread_mutex_lock(&new_lock);
+	new_folders = mem_resize(NULL, new_folders, char *, n_new + 1);
+	new_folders[n_new++] = mem_strdup(NULL, folder);
+	pthread_mutex_unlock(&new_lock);
+}
+
+/* 0 when it is not one. */
+static int sync_new(const char *folder)
+{
+	int res = 0;
+
+	pthread_mutex_lock(&new_lock);
+	for (size_t i = 0; i < n_new; i++) {
+		if (strcmp(new_folders[i], folder) != 0)
+			continue;
+		res = sync_parent(folder);
+		if (res == 0) {
+			talloc_free(new_folders[i]);
+			new_folders[i] = new_folders[--n_new];
+		}
+		break;
+	}
+	pthread_mutex_unlock(&new_lock);
+	return res;
+}
+
 /* rename, and once more when only the folder was missing. Nothing is synced. */
 static enum outcome rename_into(const char *tmp, const char *path, struct err *e)
 {
@@ -175,25 +209,24 @@ static enum outcome rename_into(const char *tmp, const char *path, struct err *e
 		return OK;
 	if (errno == ENOENT && access(tmp, F_OK) == 0) {
 		char *parent = parent_of(NULL, path);
-		bool made = mkdir(parent, 0700) == 0 || errno == EEXIST;
+		bool made = mkdir(parent, 0700) == 0;
+		bool there = made || errno == EEXIST;
 
+		if (made)
+			note_new(parent);
 		talloc_free(parent);
-		if (made && rename(tmp, path) == 0)
+		if (there && rename(tmp, path) == 0)
 			return OK;
 	}
 	err_sys(e, "rename %s to %s", tmp, path);
 	return RETRY;
 }
 
-/* Its name, and that of its folder: who may not read where that lies has not made it. */
+/* Its name, and that of its folder. */
 static int sync_names(const char *path)
 {
 	char *parent = parent_of(NULL, path);
-	int res = sync_folder(parent);
-
-	if (res == 0 && sync_parent(parent) < 0 && errno != EACCES)
-		res = -1;
-	int saved = errno;
+	int res = files_sync_folder(parent) == 0 ? sync_new(parent) : -1, saved = errno;
 
 	talloc_free(parent);
 	errno = saved;

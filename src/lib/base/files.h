@@ -30,10 +30,15 @@ ssize_t files_read(int fd, void *, size_t len);
 /* pread() likewise. */
 ssize_t files_pread(int fd, void *, size_t len, uint64_t offset);
 
-/* fsync fd, rename tmp to path (its folder, not more of them, is made when missing), fsync the folder and where that lies. fd stays open; tmp may be left on failure. */
+/*
+ * fsync fd, rename tmp to path, fsync its folder; that, not more of them, is made when it is missing, and is durable
+ * then, too. fd stays open; tmp may be left on failure.
+ */
 enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *);
-/* A file that is written already (files_put_lazily), its name, and that of its folder: durable from now on. -1 with errno. */
+/* A file that is written already (files_put_lazily), and its name: durable from now on. -1 with errno. */
 int files_sync(const char *path);
+/* What a folder has: durable from now on, folders that another process made in passing as well. -1 with errno. */
+int files_sync_folder(const char *path);
 /* Unlink, fine if it is gone. */
 void files_drop(const char *path);
 

@@ -26,6 +26,10 @@ enum outcome place_make(struct store *s, struct err *e)
 	for (enum place p = PLACE_SPOOL; p <= PLACE_REPLICA; p++) {
 		s->places[p] = mem_printf(s, "%s/%s", s->dir, place_names[p]);
 		enum outcome res = files_mkdir(s->places[p], e);
+		if (res == OK && files_sync_folder(s->places[p]) < 0) {
+			err_sys(e, "sync %s", s->places[p]);
+			res = RETRY;
+		}
 		if (res != OK)
 			return res;
 	}
