@@ -227,7 +227,7 @@ void pool_close(struct pool *p, int fd)
 	static const struct pool_job job = { close_fd, closed_fd, drop_fd };
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || st.st_nlink > 0 || st.st_size <= LARGE) {
+	if (p == NULL || fstat(fd, &st) < 0 || st.st_nlink > 0 || st.st_size <= LARGE) {
 		close(fd);
 		return;
 	}

@@ -31,7 +31,7 @@ struct pool_job {
 void pool_submit(struct pool *, enum pool_lane, const struct pool_job *, void *arg);
 /*
  * close(fd). With the last descriptor of a file that was unlinked its octets go, which takes a while when they are many:
- * then a worker does it.
+ * then a worker does it, or the caller when the pool has ended (NULL).
  */
 void pool_close(struct pool *, int fd);
 unsigned pool_workers(const struct pool *);

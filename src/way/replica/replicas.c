@@ -657,6 +657,7 @@ void replicas_stop(struct replicas **rp)
 	if (r == NULL)
 		return;
 	r->stopped = true;
+	r->parts.pool = NULL;	/* it has ended */
 	store_unwatch(r->parts.store, r);
 	HASH_ITER(hh, r->members, m, next)
 		member_free(m);
