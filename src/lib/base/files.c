@@ -174,32 +174,50 @@ static pthread_mutex_t new_lock = PTHREAD_MUTEX_INITIALIZER;
 static char **new_folders;
 static size_t n_new;
 
-static void note_new(const char *folder)
+/* False with errno when it is not there then. */
+static bool make_new(const char *folder)
 {
 	pthread_mutex_lock(&new_lock);
-	new_folders = mem_resize(NULL, new_folders, char *, n_new + 1);
-	new_folders[n_new++] = mem_strdup(NULL, folder);
-	pthread_mutex_unlock(&new_lock);
-}
+	bool made = mkdir(folder, 0700) == 0, there = made || errno == EEXIST;
 
-/* 0 when it is not one. */
-static int sync_new(const char *folder)
-{
-	int res = 0;
-
-	pthread_mutex_lock(&new_lock);
-	for (size_t i = 0; i < n_new; i++) {
-		if (strcmp(new_folders[i], folder) != 0)
-			continue;
-		res = sync_parent(folder);
-		if (res == 0) {
-			talloc_free(new_folders[i]);
-			new_folders[i] = new_folders[--n_new];
-		}
-		break;
+	if (made) {
+		new_folders = mem_resize(NULL, new_folders, char *, n_new + 1);
+		new_folders[n_new++] = mem_strdup(NULL, folder);
 	}
 	pthread_mutex_unlock(&new_lock);
-	return res;
+	return there;
+}
+
+/* Its place in the list; n_new when it is not one. Under the lock. */
+static size_t find_new(const char *folder)
+{
+	size_t i = 0;
+
+	while (i < n_new && strcmp(new_folders[i], folder) != 0)
+		i++;
+	return i;
+}
+
+/* Two may do it at once: that does not hurt, and nobody waits for the disk under the lock. */
+static int sync_new(const char *folder)
+{
+	pthread_mutex_lock(&new_lock);
+	bool is_new = find_new(folder) < n_new;
+
+	pthread_mutex_unlock(&new_lock);
+	if (!is_new)
+		return 0;
+	if (sync_parent(folder) < 0)
+		return -1;
+	pthread_mutex_lock(&new_lock);
+	size_t i = find_new(folder);
+
+	if (i < n_new) {
+		talloc_free(new_folders[i]);
+		new_folders[i] = new_folders[--n_new];
+	}
+	pthread_mutex_unlock(&new_lock);
+	return 0;
 }
 
 /* rename, and once more when only the folder was missing. Nothing is synced. */
@@ -209,12 +227,11 @@ static enum outcome rename_into(const char *tmp, const char *path, struct err *e
 		return OK;
 	if (errno == ENOENT && access(tmp, F_OK) == 0) {
 		char *parent = parent_of(NULL, path);
-		bool made = mkdir(parent, 0700) == 0;
-		bool there = made || errno == EEXIST;
+		bool there = make_new(parent);
+		int saved = errno;
 
-		if (made)
-			note_new(parent);
 		talloc_free(parent);
+		errno = saved;
 		if (there && rename(tmp, path) == 0)
 			return OK;
 	}

@@ -208,17 +208,22 @@ void pool_submit(struct pool *p, enum pool_lane lane, const struct pool_job *wha
 
 static void close_fd(void *arg)
 {
-	close(*(int *)arg);
-}
+	int *fd = arg;
 
-static void drop_fd(void *arg)
-{
-	close_fd(arg);
-	talloc_free(arg);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static void closed_fd(void *arg)
 {
+	talloc_free(arg);
+}
+
+/* It may have been closed already, and only not come back. */
+static void drop_fd(void *arg)
+{
+	close_fd(arg);
 	talloc_free(arg);
 }
 

@@ -232,7 +232,8 @@ static void settle(struct store *s, uint64_t id, enum place place, const uint8_t
 	struct err e;
 
 	if (octets.data && !db_has(s, "SELECT 1 FROM letter WHERE content = ? AND done = 0", ARGS(I(id)))) {
-		if (files_put_lazily(store_dir(s, place), path, octets, &e) == OK)
+		/* One that is there has these octets, and may be the only ones that another content has. */
+		if (access(path, F_OK) == 0 || files_put_lazily(store_dir(s, place), path, octets, &e) == OK)
 			sync_settle(s, id, path);
 		else
 			log_warn("content=%llu stays in state.db: %s", (unsigned long long)id, e.text);

@@ -261,7 +261,7 @@ static bool is_noted(const struct gone *g, const struct gone_file *file)
 void place_unlink(struct store *s, size_t max)
 {
 	assert(!s->wrote);
-	while (s->going.n > 0 && max-- > 0 && !s->poisoned) {
+	while (s->going.n > 0 && max-- > 0 && !s->poisoned && sync_can_close(s)) {
 		const struct gone_file *file = &s->going.files[s->going.n - 1];
 
 		if (!is_noted(&s->leaving, file) && !is_noted(&s->deferred, file) && !has_row(s, file->place, file->digest)) {

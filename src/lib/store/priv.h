@@ -201,6 +201,7 @@ bool sync_start(struct store *, struct waiters *);
 /* When nobody waits for a commit: what else the thread has to do, if there is something. */
 void sync_rest(struct store *);
 void sync_close_file(struct store *, int fd);	/* in that time */
+bool sync_can_close(const struct store *);	/* not too many wait for it */
 bool sync_waits(const struct store *);
 bool sync_is_busy(const struct store *);
 bool sync_is_syncing(const struct store *);

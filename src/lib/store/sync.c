@@ -34,6 +34,7 @@ enum {
 	COPY_FRAMES = 1000,		/* 4 MB in the WAL are worth copying */
 	COPY_TRIES = 4,			/* one after the other, to find a moment to truncate it */
 	MAX_FRAMES = 16 * COPY_FRAMES,	/* that moment does not come: the loop waits once */
+	MAX_CLOSINGS = 8,
 	EXIT_IO = 74,
 };
 
@@ -82,6 +83,7 @@ struct syncs {
 	struct settling *settling;	/* for the next */
 	size_t n_settling, size;
 	struct closings closings;
+	unsigned n_closings;
 };
 
 /* ---- on any thread ---- */
@@ -189,7 +191,7 @@ bool sync_begin(struct store *s)
 	if (!y || !is_empty(y))
 		return db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
 	y->is_off = db_plain(s, "PRAGMA synchronous = OFF") == SQLITE_OK;
-	if (sync_is_busy(s))
+	if (y->is_off && sync_is_busy(s))
 		db_plain(s, "PRAGMA cache_spill = OFF");
 	bool begun = db_plain(s, "BEGIN IMMEDIATE") == SQLITE_OK;
 
@@ -349,6 +351,12 @@ void sync_close_file(struct store *s, int fd)
 
 	c->fd = fd;
 	STAILQ_INSERT_TAIL(&s->syncs->closings, c, link);
+	s->syncs->n_closings++;
+}
+
+bool sync_can_close(const struct store *s)
+{
+	return s->syncs->n_closings < MAX_CLOSINGS;
 }
 
 void sync_rest(struct store *s)
@@ -362,6 +370,7 @@ void sync_rest(struct store *s)
 	}
 	STAILQ_REMOVE_HEAD(&y->closings, link);
 	y->job.fd = c->fd;
+	y->n_closings--;
 	talloc_free(c);
 	start_job(s, CLOSING);
 }
