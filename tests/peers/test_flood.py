@@ -30,6 +30,7 @@ class Flood(Scene):
     def setUp(self):
         super().setUp()
         self.taken, self.unsure, self.refused = set(), set(), set()
+        self.full = threading.Event()   # one was refused
         self.fatal = []
         self.sent = {}
 
@@ -53,6 +54,7 @@ class Flood(Scene):
             self.taken.add(name)
             return True
         self.refused.add(name)
+        self.full.set()
         if code != 452:
             self.fatal.append((name, code, said))
         with contextlib.suppress(smtplib.SMTPServerDisconnected, OSError):
@@ -77,12 +79,11 @@ class Flood(Scene):
                     s.close()
                     s = self.connect()
             give_up = time.monotonic() + 60
-            while self.until_refused and not self.refused and time.monotonic() < give_up:
+            while self.until_refused and not self.full.wait(0.05) and time.monotonic() < give_up:
                 i += 1
                 if not self.submit(s, "flood %d.%d" % (k, i), sizes=(10,)):
                     s.close()
                     s = self.connect()
-                time.sleep(0.05)
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 s.quit()
         except Exception as e:      # a thread's failure is the test's

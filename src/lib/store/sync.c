@@ -10,9 +10,10 @@
  * there is nothing old that could be mistaken for new after a power cut. So the
  * WAL is truncated when all is copied and nobody is writing, and what is written
  * into an empty one is written with synchronous = OFF: this is looked at with
- * the lock for writing held, whatever other processes do. That it is empty gets
- * on disk before anything is written: meanwhile nothing is committed, nor
- * spilled.
+ * the lock for writing held, for another process may have written. That we have
+ * emptied it gets on disk before anything is written: meanwhile nothing is
+ * committed, nor spilled. With a reader in another process it cannot be
+ * truncated: then SQLite's sync of the new header is one that the loop waits for.
  *
  * A copy begins with a transaction open: what is written meanwhile goes behind
  * the rest, and not to the beginning. Who writes during each copy keeps the WAL
