@@ -329,6 +329,19 @@ class Peer:
         return sorted(os.path.join(d, f) for d, _, names in os.walk(os.path.join(self.state, "outbox"))
                       for f in names)
 
+    def sealed(self):
+        """{hash: octets} of all m' and head objects, files and rows: state.db is read past the daemon."""
+        found = {}
+        for path in self.outbox_files():
+            try:
+                with open(path, "rb") as f:
+                    found[os.path.basename(path)] = f.read()
+            except FileNotFoundError:
+                continue
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % os.path.join(self.state, "state.db"), uri=True)) as db:
+            found.update((h.hex(), octets) for h, octets in db.execute("SELECT hash, octets FROM sealed"))
+        return found
+
     def replica_files(self):
         """Every file below replicas/."""
         return sorted(os.path.join(d, f) for d, _, names in os.walk(os.path.join(self.state, "replicas"))
@@ -338,12 +351,12 @@ class Peer:
         """Nothing is under way: no queue, nothing in outbox or spool."""
         def empty():
             s = self.status()
-            return s["outbox"]["messages"] == 0 and not self.queue() and not self.outbox_files()
+            return s["outbox"]["messages"] == 0 and not self.queue() and not self.sealed()
         try:
             until(empty, "", seconds)
         except Timeout:
             raise Timeout("%s: outbox does not empty: %s, %s, %s" % (
-                self.name, self.status(), self.queue()[:3], self.outbox_files()[:3])) from None
+                self.name, self.status(), self.queue()[:3], sorted(self.sealed())[:3])) from None
 
     def open_files(self):
         return len(os.listdir("/proc/%d/fd" % self.process.pid))

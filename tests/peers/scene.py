@@ -1,5 +1,6 @@
 """What every test of two peers shares: a net made and cleaned up, its logs shown
 when a test fails, and letters to send."""
+import base64
 import os
 import random
 import signal
@@ -60,6 +61,12 @@ class Scene(unittest.TestCase):
     def assertNoMore(self, peer, n, mailbox="INBOX"):
         """peer has n messages, also after the courier had every reason to file another."""
         self.assertEqual(len(peer.uids(mailbox)), n)
+
+
+def noise(size):
+    """So many octets of text that no compression makes less of."""
+    text = base64.b64encode(os.urandom(size * 3 // 4))
+    return b"".join(text[i:i + 76] + b"\r\n" for i in range(0, len(text), 76))
 
 
 def letter(sender, to, subject="a letter", body="Hello.\r\n", head="", message_id=None):

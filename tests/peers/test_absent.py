@@ -12,7 +12,7 @@ import urllib.request
 
 from hosts import needed
 from peers import Timeout, until
-from scene import letter
+from scene import letter, noise
 from test_hosts import OnHosts
 
 MISSING = needed()
@@ -23,12 +23,6 @@ def replicas(peer):
     """Whole messages of others that this peer holds."""
     return sorted(f for _, _, names in os.walk(os.path.join(peer.state, "replicas")) for f in names
                   if re.fullmatch(r"[0-9a-f]{62,64}", f))
-
-
-def noise(size):
-    """So many octets of text that no compression makes less of."""
-    text = base64.b64encode(os.urandom(size * 3 // 4))
-    return b"".join(text[i:i + 76] + b"\r\n" for i in range(0, len(text), 76))
 
 
 @unittest.skipIf(MISSING, MISSING)

@@ -235,7 +235,7 @@ class Twenty(Scene):
     names = ("alice",) + tuple("bob%d" % i for i in range(1, 21))
 
     def test_one_mail_to_twenty(self):
-        """One file in the outbox, twenty notices, gone after the twentieth has it."""
+        """One sealed copy, twenty notices, gone after the twentieth has it."""
         receivers = self.net.peers[1:]
         m = letter(self.alice, "everybody@home", "to all of you", "dinner at eight\r\n" * 50)
         self.alice.send(receivers, m)
@@ -244,7 +244,7 @@ class Twenty(Scene):
         self.assertEqual(self.alice.status()["outbox"]["messages"], 1)
         self.assertEqual(len(self.alice.queue()), 1)
         self.assertEqual(len(self.alice.queue()[0]["recipients"]), 20)
-        self.assertEqual(len([f for f in self.alice.outbox_files() if re.search(r"/[0-9a-f]{64}$", f)]), 1)
+        self.assertEqual(len(self.alice.sealed()), 1)
         for p, uid in list(zip(receivers, uids))[:-1]:
             self.assertEqual(p.body(uid), m)
         until(lambda: self.alice.states()[receivers[0].address] == "delivered", "the first is delivered")

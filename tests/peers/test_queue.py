@@ -64,7 +64,7 @@ class Truth(Scene):
         self.assertRegex(answer["reason"], reason or r"\A\Z")
 
     def is_gone(self):
-        until(lambda: not self.alice.queue() and not self.alice.outbox_files(), "nothing is left of it")
+        until(lambda: not self.alice.queue() and not self.alice.sealed(), "nothing is left of it")
 
     # One test for each way a letter can go
 

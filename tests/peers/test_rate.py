@@ -6,8 +6,8 @@ import time
 import unittest
 
 from peers import until
-from scene import letter
-from test_absent import InGroup, MISSING, noise
+from scene import letter, noise
+from test_absent import InGroup, MISSING
 from test_replica import Group
 
 RATE, SIZE = 80 * 1024, 1060 * 1024

@@ -14,13 +14,7 @@ import urllib.error
 import urllib.request
 
 from peers import CtlError, ImapNo, program, until
-from scene import Scene, letter
-
-
-def noise(size):
-    """So many octets of text that no compression makes less of."""
-    text = base64.b64encode(os.urandom(size * 3 // 4))
-    return b"".join(text[i:i + 76] + b"\r\n" for i in range(0, len(text), 76))
+from scene import Scene, letter, noise
 
 
 class Group(Scene):
@@ -540,7 +534,7 @@ class Wrong(Group):
         self.greet()
         self.dave.stop()
         self.carol.stop()
-        self.alice.send(self.dave, letter(self.alice, self.dave, "second"))
+        self.alice.send(self.dave, letter(self.alice, self.dave, "second", noise(40000)))
         self.held(self.alice, 1)
         [queued] = self.alice.queue()
         path = os.path.join(self.alice.state, "outbox", queued["hash"][:2], queued["hash"])

@@ -39,11 +39,10 @@ class Secret(Scene):
         self.alice.send(self.bob, m)
         [uid] = self.bob.wait_mail(1)
         until(lambda: self.alice.states() == {"bob@home": "notified"}, "notified")
-        files = self.alice.outbox_files()
-        self.assertTrue(files)
-        for path in files:
-            with open(path, "rb") as f:
-                self.assertUnreadable(f.read(), path)
+        sealed = self.alice.sealed()
+        self.assertTrue(sealed)
+        for name, octets in sealed.items():
+            self.assertUnreadable(octets, name)
         notices = until(lambda: self.dht_values("p2pmta:ns:bob@home"), "the notice is in the DHT", 60)
         for value in notices:
             self.assertTrue(value.startswith(b"p2ns\x01"), value[:16])
@@ -76,7 +75,7 @@ class Secret(Scene):
         """404 without a token, the same for a wrong one and for what never was; open pages are open."""
         self.alice.send(self.bob, letter(self.alice, self.bob, "closed"))
         self.bob.wait_mail(1)
-        [h] = {re.search(r"[0-9a-f]{64}", f).group() for f in self.alice.outbox_files()}
+        [h] = self.alice.sealed()
         import urllib.error
         import urllib.request
 

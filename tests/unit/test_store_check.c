@@ -52,6 +52,7 @@ static const struct { const char *name, *sql, *text; } fault_cases[] = {
 	{ "unused", "INSERT INTO content(id, digest, size, place) VALUES(99, x'00', 1, 0); UPDATE meta SET value = 99 WHERE name ="
 	  " 'id.content'", "1 contents that nothing" },
 	{ "skeleton", "INSERT INTO skeleton(id, parts) VALUES(99, '')", "1 parts of contents" },
+	{ "sealed", "INSERT INTO sealed VALUES(x'00', x'00')", "1 sealed messages that no letter" },
 	{ "expunged", "INSERT INTO expunged VALUES(1, 99, 5, 5)", "1 mailboxes whose next UID" },
 	{ "event", "INSERT INTO event VALUES(99, 1, 1, 'x')", "the counter of event ids" },
 	{ "posting", "INSERT INTO posting VALUES(99, 'a', x'00', 1)", "the counter of posting ids" },

@@ -17,6 +17,7 @@
 #include "app/courier/state.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/store/sealed.h"
 #include "way/seal/seal.h"
 
 /*
@@ -90,6 +91,15 @@ static void keep_structure(struct courier *c, const struct letter *l, const stru
 	store_content_set_structure(c->parts.store, &content);
 }
 
+/* A row; none: it is a file already. */
+static void keep_octets(struct courier *c, const uint8_t hash[32], struct bytes octets)
+{
+	if (octets.data != NULL)
+		store_sealed_add(c->parts.store, hash, octets);
+	else
+		store_place_new(c->parts.store, PLACE_OUTBOX, hash);
+}
+
 static void letter_sealed(struct courier *c, struct letter *l, const struct sealing *s)
 {
 	l->sealed = true;
@@ -99,9 +109,9 @@ static void letter_sealed(struct courier *c, struct letter *l, const struct seal
 	l->has_head = s->sealed.has_head;
 	memcpy(l->head_hash, s->sealed.head_hash, sizeof(l->head_hash));
 	l->head_size = s->sealed.head_size;
-	store_place_new(c->parts.store, PLACE_OUTBOX, l->hash);
+	keep_octets(c, l->hash, s->sealed.octets);
 	if (l->has_head)
-		store_place_new(c->parts.store, PLACE_OUTBOX, l->head_hash);
+		keep_octets(c, l->head_hash, s->sealed.head_octets);
 	keep_structure(c, l, s);
 	show_in_outbox(c, l);
 	store_letter_save(c->parts.store, l);
@@ -192,6 +202,7 @@ static void run(struct courier *c, struct sealing *s, const struct letter *l)
 		.spool_path = store_path(c->parts.store, s, PLACE_SPOOL, s->digest),
 		.digest = s->digest,
 		.outbox = talloc_strdup(s, store_dir(c->parts.store, PLACE_OUTBOX)),
+		.small_max = SEALED_SMALL,
 		.inline_max = inline_max(c),
 	};
 	c->sealings->n_running++;

@@ -22,14 +22,13 @@ void rcpt_proof(const struct rcpt *r, const struct letter *l, int proof, uint8_t
 	proof_make((enum proof)proof, r->secret, l->hash, out);
 }
 
-static void offer(struct courier *c, const void *ctx, const struct rcpt *r, const struct letter *l)
+static void offer(struct courier *c, const struct rcpt *r, const struct letter *l)
 {
-	struct offer o = { .size = l->sealed_size, .head_size = l->head_size };
+	struct offer o = { .size = l->sealed_size, .has_head = l->has_head, .head_size = l->head_size };
 	struct grant grant = { .rcpt = r->id, .expires_s = r->expires_s, .served = r->served };
 
 	memcpy(o.hash, l->hash, sizeof(o.hash));
-	o.path = store_path(c->parts.store, ctx, PLACE_OUTBOX, l->hash);
-	o.head_path = l->has_head ? store_path(c->parts.store, ctx, PLACE_OUTBOX, l->head_hash) : NULL;
+	memcpy(o.head_hash, l->head_hash, sizeof(o.head_hash));
 	offers_put(c->parts.offers, &o);
 	rcpt_proof(r, l, PROOF_GET, grant.t_get);
 	offers_grant(c->parts.offers, l->hash, &grant);
@@ -93,7 +92,7 @@ void sent_notify(struct courier *c, struct rcpt *r)
 		give_up(c, r, l, RCPT_FAILED, NOT_TAKEN);
 		return;
 	}
-	offer(c, r, r, l);
+	offer(c, r, l);
 	bring_out(c, r);
 	if (is_over_age) {
 		rcpt_again(c, r, NOT_TAKEN, NOTIFY_LAST_S, NOTIFY_LAST_S);
@@ -130,7 +129,7 @@ void sent_wait(struct courier *c, struct rcpt *r)
 		expire(c, r, l);
 		return;
 	}
-	offer(c, r, r, l);
+	offer(c, r, l);
 	bring_out(c, r);
 	r->due_ms = clock_now_ms() + courier_pause_ms(++r->tries, POST_FIRST_S, POST_MAX_S);
 	if (r->due_ms > r->expires_s * 1000)

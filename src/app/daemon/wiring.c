@@ -23,6 +23,7 @@
 #include "lib/store/letter.h"
 #include "lib/store/contact.h"
 #include "lib/store/notice.h"
+#include "lib/store/sealed.h"
 #include "lib/store/sync.h"
 #include "way/imap/imap.h"
 #include "way/outbox/outbox.h"
@@ -512,6 +513,13 @@ static char *own_url(struct daemon *d)
 	return talloc_asprintf(d, "http://%.*s:%u", any ? 9 : len, any ? "127.0.0.1" : listen, outbox_port(d->outbox));
 }
 
+static int open_sealed_http(void *arg, const uint8_t hash[32])
+{
+	const struct daemon *d = arg;
+
+	return store_sealed_open(d->store, hash);
+}
+
 static bool start_outbox(struct daemon *d, struct err *e)
 {
 	struct outbox_settings outbox = {
@@ -522,7 +530,7 @@ static bool start_outbox(struct daemon *d, struct err *e)
 
 	fellows_fill_outbox(&hooks);
 
-	d->offers = offers_new();
+	d->offers = offers_new(&(struct offers_source){ open_sealed_http, d });
 	d->members = members_new(store_dir(d->store, PLACE_OUTBOX), store_dir(d->store, PLACE_REPLICA));
 	d->outbox = outbox_start(d->loop, d->offers, d->members, &outbox, &hooks, e);
 	if (d->outbox == NULL)

@@ -17,6 +17,8 @@ enum { MAX_TOLD = 10, PATIENCE_MS = 5000 };
 #define UNUSED "NOT EXISTS (SELECT 1 FROM message WHERE content = content.id)" \
 	" AND NOT EXISTS (SELECT 1 FROM letter WHERE content = content.id AND done = 0)" \
 	" AND NOT EXISTS (SELECT 1 FROM notice WHERE content = content.id AND done = 0)"
+#define UNSENT "hash NOT IN (SELECT hash FROM letter WHERE sealed = 1 AND done = 0 AND dropped = 0)" \
+	" AND hash NOT IN (SELECT head_hash FROM letter WHERE has_head = 1 AND done = 0 AND dropped = 0)"
 #define HIGHEST_MODSEQ "max(coalesce((SELECT max(modseq) FROM message WHERE mailbox = mailbox.id), 0)," \
 	" coalesce((SELECT max(modseq) FROM journal WHERE mailbox = mailbox.id), 0)," \
 	" coalesce((SELECT max(modseq) FROM expunged WHERE mailbox = mailbox.id), 0))"
@@ -64,6 +66,8 @@ static const struct fault {
 	  " + (SELECT count(*) FROM small WHERE content NOT IN (SELECT id FROM content))", "parts of contents that went", "dropped",
 	  "DELETE FROM skeleton WHERE id NOT IN (SELECT id FROM content);"
 	  "DELETE FROM small WHERE content NOT IN (SELECT id FROM content)" },
+	{ "SELECT count(*) FROM sealed WHERE " UNSENT, "sealed messages that no letter has", "dropped",
+	  "DELETE FROM sealed WHERE " UNSENT },
 	COUNTER("id.content", "content"), COUNTER("id.message", "message"), COUNTER("id.mailbox", "mailbox"),
 	COUNTER("id.letter", "letter"), COUNTER("id.rcpt", "rcpt"), COUNTER("id.notice", "notice"),
 	COUNTER("id.event", "event"), COUNTER("id.posting", "posting"),

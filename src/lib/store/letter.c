@@ -76,13 +76,20 @@ uint64_t store_letter_of_message(struct store *s, uint64_t message)
 	    ARGS(I(message)), 0);
 }
 
+/* A row, or a file. */
+static void drop_octets(struct store *s, const uint8_t hash[32])
+{
+	sealed_forget(s, hash);
+	place_drop(s, PLACE_OUTBOX, hash);
+}
+
 void store_letter_drop_files(struct store *s, const struct letter *l)
 {
 	db_write(s, "UPDATE letter SET dropped = 1 WHERE id = ?", ARGS(I(l->id)));
 	if (l->sealed)
-		place_drop(s, PLACE_OUTBOX, l->hash);
+		drop_octets(s, l->hash);
 	if (l->has_head)
-		place_drop(s, PLACE_OUTBOX, l->head_hash);
+		drop_octets(s, l->head_hash);
 }
 
 static void forget(struct store *s, uint64_t id)

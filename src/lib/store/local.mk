@@ -30,6 +30,8 @@ src_lib_store_libstore_a_SOURCES = \
 	src/lib/store/replica.c \
 	src/lib/store/replica.h \
 	src/lib/store/schema.c \
+	src/lib/store/sealed.c \
+	src/lib/store/sealed.h \
 	src/lib/store/space.c \
 	src/lib/store/store.c \
 	src/lib/store/store.h \
@@ -50,6 +52,7 @@ STORE_TESTS = \
 	tests/unit/test_store_mailbox \
 	tests/unit/test_store_notice \
 	tests/unit/test_store_replica \
+	tests/unit/test_store_sealed \
 	tests/unit/test_store_sync \
 	tests/unit/test_store_turn
 check_PROGRAMS += $(STORE_TESTS)
@@ -83,6 +86,9 @@ tests_unit_test_store_notice_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_replica_SOURCES = tests/unit/test_store_replica.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_replica_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_store_replica_LDADD = $(LIB_STORE) $(CHECK_LIBS)
+tests_unit_test_store_sealed_SOURCES = tests/unit/test_store_sealed.c tests/unit/store.h tests/unit/unit.h
+tests_unit_test_store_sealed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_store_sealed_LDADD = $(LIB_STORE) $(CHECK_LIBS)
 tests_unit_test_store_sync_SOURCES = tests/unit/test_store_sync.c tests/unit/store.h tests/unit/unit.h
 tests_unit_test_store_sync_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_store_sync_LDADD = $(LIB_STORE) $(CHECK_LIBS)

@@ -97,6 +97,7 @@ struct store {
 
 	unsigned n_holds;		/* no commit now */
 	struct syncs *syncs;
+	struct reader *sealed;		/* for other threads */
 	bool begun;			/* a transaction is open */
 	bool wrote;			/* in it */
 	bool unsynced;			/* something was committed, and nobody is syncing it */
@@ -210,6 +211,11 @@ void sync_settle(struct store *, uint64_t content, const char *path);
 
 /* content.c: that file is on disk now. */
 void content_settled(struct store *, uint64_t content, const char *path, const struct stat *what);
+
+/* sealed.c */
+enum outcome sealed_start(struct store *, struct err *);
+void sealed_end(struct store *);
+void sealed_forget(struct store *, const uint8_t hash[32]);
 
 /* schema.c */
 enum outcome schema_migrate(struct store *, struct err *);

@@ -149,6 +149,9 @@ static const char *const migrations[] = {
 
 	/* 9: whether any recipient of a letter is not done, and in which states they are, without looking at each */
 	"DROP INDEX rcpt_letter; CREATE INDEX rcpt_letter ON rcpt(letter, done, state);",
+
+	/* 10: small m' and heads are durable with their letters */
+	"CREATE TABLE sealed(hash BLOB PRIMARY KEY, octets BLOB NOT NULL);",
 };
 
 enum { SCHEMA = sizeof(migrations) / sizeof(migrations[0]) };

@@ -75,12 +75,15 @@ static enum outcome open_db(struct store *s, struct err *e)
 	db_plain(s, "PRAGMA temp_store = MEMORY");
 	enum outcome res = schema_migrate(s, e);
 
-	return res == OK ? sync_open(s, e) : res;
+	if (res == OK)
+		res = sync_open(s, e);
+	return res == OK ? sealed_start(s, e) : res;
 }
 
 static void teardown(struct store *s)
 {
 	mailbox_free(s);
+	sealed_end(s);
 	sync_close(s);
 	db_finish(s);
 	if (s->lock_fd >= 0)

@@ -1,13 +1,12 @@
 /*
  * Three hash tables under one mutex: offers by h, tokens by their number (for
  * running transfers), and what was heard. Every critical section is short and
- * does no I/O but one open(). A token's `sent` counts octets of m' handed to
+ * does no I/O. A token's `sent` counts octets of m' handed to
  * the network under it: when they reach the size of m', somebody may have all
  * of it, and a cancel is too late. Counting blocks once more for a resumed
  * transfer errs on that same, honest side.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +34,11 @@ struct token {
 
 struct entry {
 	uint8_t hash[32];
-	char *path, *head_path;
-	uint64_t size, head_size;
+	bool here;			/* else m' is gone, and only recalls are answered */
+	uint64_t size;
+	bool has_head;
+	uint8_t head_hash[32];
+	uint64_t head_size;
 	struct token *tokens;
 	UT_hash_handle hh;
 };
@@ -53,6 +55,7 @@ struct page {
 };
 
 struct offers {
+	struct offers_source source;
 	pthread_mutex_t lock;
 	struct entry *entries;
 	struct token *tokens;
@@ -61,10 +64,11 @@ struct offers {
 	uint64_t last_number;
 };
 
-struct offers *offers_new(void)
+struct offers *offers_new(const struct offers_source *source)
 {
 	struct offers *o = talloc_zero(NULL, struct offers);
 
+	o->source = *source;
 	pthread_mutex_init(&o->lock, NULL);
 	return o;
 }
@@ -175,7 +179,7 @@ static void token_drop(struct offers *o, struct token *t)
 /* m' is gone, and now the last who needed the entry. */
 static void entry_sweep(struct offers *o, struct entry *entry)
 {
-	if (entry->path == NULL && !entry_is_needed(entry))
+	if (!entry->here && !entry_is_needed(entry))
 		entry_free(o, entry);
 }
 
@@ -184,11 +188,10 @@ void offers_put(struct offers *o, const struct offer *offer)
 	pthread_mutex_lock(&o->lock);
 	struct entry *entry = entry_get(o, offer->hash);
 
-	talloc_free(entry->path);
-	talloc_free(entry->head_path);
-	entry->path = talloc_strdup(entry, offer->path);
-	entry->head_path = talloc_strdup(entry, offer->head_path);
+	entry->here = true;
 	entry->size = offer->size;
+	entry->has_head = offer->has_head;
+	memcpy(entry->head_hash, offer->head_hash, sizeof(entry->head_hash));
 	entry->head_size = offer->head_size;
 	pthread_mutex_unlock(&o->lock);
 }
@@ -229,8 +232,7 @@ void offers_remove(struct offers *o, const uint8_t hash[32])
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->entries, hash, 32, entry);
 	if (entry != NULL) {
-		TALLOC_FREE(entry->path);
-		TALLOC_FREE(entry->head_path);
+		entry->here = false;
 		entry_sweep(o, entry);
 	}
 	pthread_mutex_unlock(&o->lock);
@@ -274,8 +276,18 @@ static struct bytes recalls_of(const struct entry *entry, const void *ctx)
 	return bytes_of(all, len);
 }
 
+/* What is to be opened. False: there is no such thing, or not any more. */
+static bool name_of(const struct entry *entry, bool head, uint8_t name_out[32], struct offers_pass *out)
+{
+	if (!entry->here || (head && !entry->has_head))
+		return false;
+	memcpy(name_out, head ? entry->head_hash : entry->hash, 32);
+	out->size = head ? entry->head_size : entry->size;
+	return true;
+}
+
 static enum offers_answer answer(struct entry *entry, struct token *t, const void *ctx, bool head,
-    struct offers_pass *out)
+    uint8_t name_out[32], struct offers_pass *out)
 {
 	if (t == NULL || t->revoked || clock_now_s() >= t->expires_s || (t->withdrawn && !t->recalled))
 		return OFFERS_NONE;
@@ -283,15 +295,9 @@ static enum offers_answer answer(struct entry *entry, struct token *t, const voi
 		out->recalls = recalls_of(entry, ctx);
 		return OFFERS_RECALLED;
 	}
-	const char *path = head ? entry->head_path : entry->path;
-
-	if (path == NULL)
+	if (!name_of(entry, head, name_out, out))
 		return OFFERS_NONE;
-	out->fd = open(path, O_RDONLY | O_CLOEXEC);
-	out->size = head ? entry->head_size : entry->size;
 	out->token = t->number;
-	if (out->fd < 0)
-		return OFFERS_NONE;
 	t->n_transfers++;
 	return OFFERS_OPEN;
 }
@@ -301,31 +307,37 @@ enum offers_answer offers_open_http(struct offers *o, const void *ctx, const uin
 {
 	enum offers_answer res = OFFERS_NONE;
 	struct entry *entry;
+	uint8_t name[32];
 
 	*out = (struct offers_pass){ .fd = -1 };
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->entries, hash, 32, entry);
 	if (entry != NULL)
-		res = answer(entry, token_find(entry, t_get), ctx, head, out);
+		res = answer(entry, token_find(entry, t_get), ctx, head, name, out);
 	pthread_mutex_unlock(&o->lock);
-	return res;
+	if (res != OFFERS_OPEN)
+		return res;
+	out->fd = o->source.open(o->source.arg, name);
+	if (out->fd >= 0)
+		return res;
+	offers_closed_http(o, out->token);
+	return OFFERS_NONE;
 }
 
 enum offers_answer offers_open_member_http(struct offers *o, const uint8_t hash[32], bool head, struct offers_pass *out)
 {
 	struct entry *entry;
-	const char *path = NULL;
+	uint8_t name[32];
+	bool there = false;
 
 	*out = (struct offers_pass){ .fd = -1 };
 	pthread_mutex_lock(&o->lock);
 	HASH_FIND(hh, o->entries, hash, 32, entry);
-	if (entry != NULL) {
-		path = head ? entry->head_path : entry->path;
-		out->size = head ? entry->head_size : entry->size;
-	}
-	if (path != NULL)
-		out->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (entry != NULL)
+		there = name_of(entry, head, name, out);
 	pthread_mutex_unlock(&o->lock);
+	if (there)
+		out->fd = o->source.open(o->source.arg, name);
 	return out->fd >= 0 ? OFFERS_OPEN : OFFERS_NONE;
 }
 

@@ -14,14 +14,19 @@
 
 struct offers;
 
-struct offers *offers_new(void);
+/* The octets with this hash, to read: a descriptor, or -1. On HTTP threads, with nothing locked. */
+struct offers_source {
+	int (*open)(void *arg, const uint8_t hash[32]);
+	void *arg;
+};
+struct offers *offers_new(const struct offers_source *);
 void offers_free(struct offers **);
 
 struct offer {
 	uint8_t hash[32];		/* h */
-	const char *path;		/* of m'; NULL: gone, only recalls are answered */
-	uint64_t size;
-	const char *head_path;		/* NULL: none */
+	uint64_t size;			/* of m' */
+	bool has_head;
+	uint8_t head_hash[32];
 	uint64_t head_size;
 };
 
@@ -54,7 +59,7 @@ void offers_recall(struct offers *, const uint8_t hash[32], const uint8_t t_get[
 /* What an HTTP request may have. */
 enum offers_answer { OFFERS_NONE, OFFERS_OPEN, OFFERS_RECALLED };
 struct offers_pass {
-	int fd;				/* OFFERS_OPEN: the file, yours */
+	int fd;				/* OFFERS_OPEN: to read, yours */
 	uint64_t size;
 	struct bytes recalls;		/* OFFERS_RECALLED: all T_recall of h, 32 octets each, below ctx */
 	uint64_t token;			/* for offers_may_send; never reused */

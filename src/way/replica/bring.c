@@ -10,7 +10,6 @@
  * next one not before the time is over that the rate gives the last one. Who
  * took nothing is left alone for a while.
  */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/log.h"
+#include "lib/store/sealed.h"
 #include "way/replica/state.h"
 
 struct lane {
@@ -181,8 +181,7 @@ static void next_file(struct lane *l)
 		if (!has_turn(l))
 			return;		/* turn() */
 		bool there = ours_file(m->r->ours, l->hashes[l->at], l->what, &l->file);
-		char *path = store_path(m->r->parts.store, m->bring, PLACE_OUTBOX, l->file.digest);
-		int fd = there ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+		int fd = there ? store_sealed_open(m->r->parts.store, l->file.digest) : -1;
 		bool sent = fd >= 0 && send_file(l, fd);
 
 		if (fd >= 0)

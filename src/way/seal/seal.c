@@ -26,7 +26,10 @@
 /* Octets that pass through: a file on one side, a digest over them. */
 struct flow {
 	int fd;				/* -1: memory */
-	struct bytes memory;		/* what is left of it */
+	struct bytes memory;		/* in: what is left of it */
+	struct buf *small;		/* out: all of it, while it fits */
+	const char *dir;		/* else a file is made here: */
+	char *tmp;			/* below small */
 	struct digest *digest;
 	struct mime_scan *scan;		/* NULL: not scanned */
 	uint64_t octets;
@@ -63,17 +66,35 @@ static ssize_t flow_read(void *arg, void *buf, size_t len)
 /* The disk works while we do, so that the fsync at the end has little left. It may fail; that one may not. */
 static void write_behind(struct flow *f)
 {
-	if (f->octets - f->begun < WRITE_STEP)
+	if (f->fd < 0 || f->octets - f->begun < WRITE_STEP)
 		return;
 	sync_file_range(f->fd, (off_t)f->begun, (off_t)(f->octets - f->begun), SYNC_FILE_RANGE_WRITE);
 	f->begun = f->octets;
+}
+
+/* It has become too large for memory: what came so far begins the file. */
+static int make_file(struct flow *f)
+{
+	struct err e;
+
+	f->fd = files_tmp(f->small, f->dir, &f->tmp, &e);
+	return f->fd < 0 ? -1 : files_write(f->fd, f->small->data, f->small->len);
+}
+
+static int put_down(struct flow *f, const void *buf, size_t len)
+{
+	if (f->fd < 0 && buf_add(f->small, buf, len))
+		return 0;
+	if (f->fd < 0 && make_file(f) < 0)
+		return -1;
+	return files_write(f->fd, buf, len);
 }
 
 static int flow_write(void *arg, const void *buf, size_t len)
 {
 	struct flow *f = arg;
 
-	if (files_write(f->fd, buf, len) < 0) {
+	if (put_down(f, buf, len) < 0) {
 		f->error = errno;
 		return -1;
 	}
@@ -171,7 +192,10 @@ static enum outcome seal_head(const void *ctx, const struct seal_order *o, struc
 	digest_of(buf_bytes(sealed), s->head_hash);
 	s->head_size = sealed->len;
 	s->has_head = true;
-	return files_put(files_fanout(ctx, o->outbox, s->head_hash), buf_bytes(sealed), e);
+	if (sealed->len > o->small_max)
+		return files_put(files_fanout(ctx, o->outbox, s->head_hash), buf_bytes(sealed), e);
+	s->head_octets = buf_bytes(sealed);
+	return OK;
 }
 
 static enum outcome seal_body(const void *ctx, const struct seal_order *o, struct flow *in, struct flow *out,
@@ -204,8 +228,8 @@ static enum outcome seal_body(const void *ctx, const struct seal_order *o, struc
 	return OK;
 }
 
-static enum outcome seal_files(const void *ctx, const struct seal_order *o, struct flow *in, struct flow *out,
-    const char *tmp, struct sealed *s, struct err *e)
+static enum outcome seal_both(const void *ctx, const struct seal_order *o, struct flow *in, struct flow *out,
+    struct sealed *s, struct err *e)
 {
 	struct bytes pieces = { NULL, 0 };
 	enum outcome res = seal_body(ctx, o, in, out, s, e);
@@ -222,14 +246,16 @@ static enum outcome seal_files(const void *ctx, const struct seal_order *o, stru
 		res = seal_head(ctx, o, s, pieces, piece_size, e);
 	if (res != OK)
 		return res;
-	return files_keep(out->fd, tmp, files_fanout(ctx, o->outbox, s->hash), e);
+	if (out->fd >= 0)
+		return files_keep(out->fd, out->tmp, files_fanout(ctx, o->outbox, s->hash), e);
+	s->octets = buf_bytes(out->small);
+	return OK;
 }
 
 enum outcome seal_work(const void *ctx, const struct seal_order *o, struct sealed *s, struct err *e)
 {
-	struct flow in = { .fd = -1 }, out = { .fd = -1 };
-	char *tmp = NULL;
-	enum outcome res = RETRY;
+	struct flow in = { .fd = -1 }, out = { .fd = -1, .dir = o->outbox, .small = buf_new(ctx, o->small_max) };
+	enum outcome res;
 
 	*s = (struct sealed){ 0 };
 	random_fill(s->key, sizeof(s->key));
@@ -244,12 +270,9 @@ enum outcome seal_work(const void *ctx, const struct seal_order *o, struct seale
 		err_sys(e, "open %s", o->spool_path);
 		goto out;
 	}
-	out.fd = files_tmp(ctx, o->outbox, &tmp, e);
-	if (out.fd < 0)
-		goto out;
-	res = seal_files(ctx, o, &in, &out, tmp, s, e);
-	if (res != OK)
-		files_drop(tmp);
+	res = seal_both(ctx, o, &in, &out, s, e);
+	if (res != OK && out.tmp != NULL)
+		files_drop(out.tmp);
 out:
 	if (in.fd >= 0)
 		close(in.fd);

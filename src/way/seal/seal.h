@@ -19,6 +19,7 @@ struct seal_order {
 	const char *spool_path;
 	const uint8_t *digest;		/* what m must have */
 	const char *outbox;		/* folder for m' and head */
+	size_t small_max;		/* octets up to this are returned, and no file is made */
 	size_t inline_max;		/* a skeleton (with Parts) up to this goes into the ns */
 };
 
@@ -30,12 +31,14 @@ struct sealed {
 	uint8_t head_hash[32];
 	uint64_t head_size;
 	struct mime *mime;		/* of m */
+	/* The octets of small ones, of which there are no files. */
+	struct bytes octets, head_octets;
 };
 
 /*
  * m' and, when the skeleton is too large for the ns or m' over 1 MiB, the head
- * object stand durably in the outbox when this returns OK. REJECT: the spool
- * file is not what it was.
+ * object stand durably in the outbox when this returns OK, small ones in out.
+ * REJECT: the spool file is not what it was.
  */
 enum outcome seal_work(const void *ctx, const struct seal_order *, struct sealed *out, struct err *);
 
