@@ -20,7 +20,7 @@ static inline void unit_back_to(int version)
 	static const struct { int since; const char *table; } tables[] = {
 		{ 4, "expunged" }, { 5, "subscription" }, { 6, "replica_owner" }, { 6, "replica_list" }, { 6, "replica" },
 		{ 6, "replica_rcpt" }, { 6, "own_notices" }, { 6, "own_list" }, { 6, "holder" }, { 7, "journal" }, { 7, "flags" },
-		{ 8, "grp" }, { 8, "member" }, { 8, "invite" }, { 8, "joining" }, { 8, "network" },
+		{ 8, "grp" }, { 8, "member" }, { 8, "invite" }, { 8, "joining" }, { 8, "network" }, { 10, "sealed" },
 	};
 
 	for (int i = 0; i < N_ROWS(tables); i++)
