@@ -94,6 +94,10 @@ tests_unit_test_fetch_pure_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fetch_pure_LDADD = src/way/libway.a $(LIB_BASE) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_members tests/unit/test_offers tests/unit/test_replica_pure tests/unit/test_replica_sync
+check_PROGRAMS += tests/unit/test_seal
+tests_unit_test_seal_SOURCES = tests/unit/test_seal.c tests/unit/unit.h
+tests_unit_test_seal_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_seal_LDADD = src/way/libway.a $(LIB_ALL) $(CHECK_LIBS)
 tests_unit_test_offers_SOURCES = tests/unit/test_offers.c tests/unit/unit.h
 tests_unit_test_offers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_offers_LDADD = src/way/libway.a $(LIB_STORE) $(LIB_MAIL) $(CHECK_LIBS)

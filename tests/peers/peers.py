@@ -330,9 +330,11 @@ class Peer:
                       for f in names)
 
     def sealed(self):
-        """{hash: octets} of all m' and head objects, files and rows: state.db is read past the daemon."""
+        """{hash: octets} of all that is sealed, files and rows: state.db is read past the daemon."""
         found = {}
         for path in self.outbox_files():
+            if not re.search(r"/[0-9a-f]{64}$", path):
+                continue
             try:
                 with open(path, "rb") as f:
                     found[os.path.basename(path)] = f.read()

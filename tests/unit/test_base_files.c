@@ -219,6 +219,19 @@ START_TEST(read_until_the_end)
 }
 END_TEST
 
+START_TEST(in_memory)
+{
+	char text[8] = "";
+	int fd = files_in_memory(bytes_str("hello"));
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(files_read(fd, text, sizeof(text) - 1), 5);
+	ck_assert_str_eq(text, "hello");
+	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	close(fd);
+}
+END_TEST
+
 START_TEST(fanout_by_the_first_octet)
 {
 	uint8_t digest[DIGEST_LEN] = { 0xab, 0xcd };
@@ -238,5 +251,6 @@ UNIT_SUITE("base_files")
 	UNIT(put_on_a_full_disk);
 	UNIT(get_refuses);
 	UNIT(read_until_the_end);
+	UNIT(in_memory);
 	UNIT(fanout_by_the_first_octet);
 UNIT_END

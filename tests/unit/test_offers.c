@@ -18,11 +18,19 @@ static void *ctx;
 static size_t n_empty;			/* what an empty table takes */
 static const uint8_t hash[32] = { 1 }, ann[32] = { 2 }, ben[32] = { 3 }, ann_recall[32] = { 4 };
 
+static bool fails, ends;		/* what open_file() does */
+
 /* Their names begin with these octets. */
 static int open_file(void *arg, const uint8_t name[32])
 {
 	ck_assert_str_eq(arg, dir);
 	ck_assert(name[0] == 1 || name[0] == 9);
+	if (ends) {
+		offers_revoke(o, hash, ann);
+		offers_remove(o, hash);
+	}
+	if (fails)
+		return -1;
 	return open(mem_printf(ctx, name[0] == 1 ? "%s/m" : "%s/head", dir), O_RDONLY | O_CLOEXEC);
 }
 
@@ -154,6 +162,46 @@ START_TEST(nothing_is_left)
 }
 END_TEST
 
+/* It cannot be read: nobody has anything, and nothing is counted. */
+START_TEST(no_octets)
+{
+	struct offers_pass pass;
+
+	fails = true;
+	ck_assert_int_eq(ask(ann, false, &pass), OFFERS_NONE);
+	ck_assert_int_eq(ask(ann, true, &pass), OFFERS_NONE);
+	ck_assert_int_eq(offers_open_member_http(o, hash, false, &pass), OFFERS_NONE);
+	fails = false;
+	ck_assert(offers_withdraw(o, hash, ann));
+	offers_revoke(o, hash, ann);
+	offers_revoke(o, hash, ben);
+	offers_remove(o, hash);
+	ck_assert_uint_eq(talloc_total_blocks(o), n_empty);
+}
+END_TEST
+
+/* The loop takes all of it back while an HTTP thread opens the file. */
+START_TEST(gone_while_it_is_opened)
+{
+	struct offers_pass pass;
+
+	for (int i = 0; i < 2; i++) {
+		ends = true;
+		fails = i == 1;
+		ck_assert_int_eq(ask(ann, false, &pass), fails ? OFFERS_NONE : OFFERS_OPEN);
+		if (!fails)
+			offers_closed_http(o, pass.token);
+		ends = fails = false;
+		offers_revoke(o, hash, ben);
+		offers_remove(o, hash);
+		ck_assert_uint_eq(talloc_total_blocks(o), n_empty);
+		put();
+		grant(ann, 7);
+		grant(ben, 8);
+	}
+}
+END_TEST
+
 /* A recall has stood long enough; others under the same h are not concerned. */
 START_TEST(recall_that_expired)
 {
@@ -180,6 +228,8 @@ UNIT_SUITE("offers")
 	UNIT(head_is_not_the_message);
 	UNIT(withdrawn_while_it_goes_out);
 	UNIT(nothing_is_left);
+	UNIT(no_octets);
+	UNIT(gone_while_it_is_opened);
 	UNIT(recall_that_expired);
 }
 UNIT_END

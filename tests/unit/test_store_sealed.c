@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 
 #include "lib/store/sealed.h"
-#include "lib/store/sync.h"
 #include "store.h"
 
 /* What can be read under this name; data NULL: nothing. */
@@ -119,20 +118,31 @@ START_TEST(open_copy)
 }
 END_TEST
 
-enum { KEPT = 8, ROUNDS = 3000 };
+/* Written and written anew, and read meanwhile; each is one letter, again and again. */
+enum { ROWS = 8, ROUNDS = 400, LEN = SEALED_SMALL };
 
-static uint8_t kept[KEPT][32];
+static const uint8_t rows[ROWS][32] = { { 1 }, { 2 }, { 3 }, { 4 }, { 5 }, { 6 }, { 7 }, { 8 } };
 static atomic_bool over;
 static atomic_uint n_read, n_wrong;
+
+static bool is_whole(int fd)
+{
+	char text[LEN + 1];
+	ssize_t n = fd < 0 ? -1 : files_read(fd, text, sizeof(text));
+
+	for (ssize_t i = 1; i < n; i++)
+		if (text[i] != text[0])
+			return false;
+	return n == LEN;
+}
 
 static void *read_on(void *arg)
 {
 	(void)arg;
 	while (!over) {
-		char text[16] = "";
-		int fd = store_sealed_open(st, kept[n_read % KEPT]);
+		int fd = store_sealed_open(st, rows[n_read % ROWS]);
 
-		if (fd < 0 || files_read(fd, text, sizeof(text) - 1) != 6 || strcmp(text, "sealed") != 0)
+		if (!is_whole(fd))
 			n_wrong++;
 		if (fd >= 0)
 			close(fd);
@@ -141,32 +151,57 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
-/* While the loop writes, and copies and truncates the WAL again and again: neither is in the other's way. */
+static void write_all(char letter)
+{
+	char text[LEN];
+
+	memset(text, letter, LEN);
+	for (unsigned i = 0; i < ROWS; i++)
+		store_sealed_add(st, rows[i], bytes_of(text, LEN));
+	store_turn(st);
+}
+
+static bool is_wal_empty(void)
+{
+	struct stat wal;
+
+	return stat(mem_printf(ctx, "%s/state.db-wal", unit_dir), &wal) == 0 && wal.st_size == 0;
+}
+
+/* The loop writes, and copies and truncates the WAL again and again: neither is in the other's way. */
 START_TEST(beside_the_loop)
 {
-	struct bytes much = bytes_of(mem_array(ctx, uint8_t, SEALED_SMALL), SEALED_SMALL);
 	pthread_t threads[2];
+	unsigned n_empty = 0;
 
-	memset((void *)(uintptr_t)much.data, 'y', much.len);
-	for (unsigned i = 0; i < KEPT; i++) {
-		kept[i][0] = (uint8_t)(i + 1);
-		store_sealed_add(st, kept[i], bytes_str("sealed"));
-	}
-	store_turn(st);
+	write_all('a');
 	for (size_t i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, read_on, NULL), 0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		uint8_t hash[32] = { 99, (uint8_t)(i % 5) };
-
-		store_sealed_add(st, hash, much);
-		store_turn(st);
-		ck_assert(!store_is_pending(st));
+		write_all((char)('a' + i % 26));
+		n_empty += is_wal_empty();
 	}
 	over = true;
 	for (size_t i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	ck_assert_uint_gt(n_read, 0);
+	ck_assert_uint_gt(n_read, ROUNDS);
 	ck_assert_uint_eq(n_wrong, 0);
+	ck_assert_uint_gt(n_empty, 0);
+	printf("%u reads beside %u commits, after %u of which the WAL was empty\n", n_read, ROUNDS, n_empty);
+}
+END_TEST
+
+START_TEST(undone)
+{
+	struct letter l = add_letter("sealed", "head");
+
+	store_content_add(st, &(struct content){ .place = PLACE_INBOX });	/* has no file: nothing of it can be committed */
+	store_turn(st);
+	ck_assert_uint_eq(log_take_warnings(), 1);
+	assert_sealed(l.hash, NULL);
+	l = add_letter("sealed", "head");
+	store_turn(st);
+	assert_sealed(l.hash, "sealed");
 }
 END_TEST
 
@@ -176,5 +211,6 @@ STORE_SUITE("store_sealed") {
 	UNIT(largest);
 	UNIT(forgotten);
 	UNIT(open_copy);
+	UNIT(undone);
 	UNIT(beside_the_loop);
 } UNIT_END

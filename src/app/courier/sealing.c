@@ -91,7 +91,7 @@ static void keep_structure(struct courier *c, const struct letter *l, const stru
 	store_content_set_structure(c->parts.store, &content);
 }
 
-/* A row; none: it is a file already. */
+/* Without octets it is a file already. */
 static void keep_octets(struct courier *c, const uint8_t hash[32], struct bytes octets)
 {
 	if (octets.data != NULL)

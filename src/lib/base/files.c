@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -298,6 +299,20 @@ enum outcome files_put_lazily(const char *dir, const char *path, struct bytes b,
 	close(fd);
 	talloc_free(tmp);
 	return res;
+}
+
+int files_in_memory(struct bytes octets)
+{
+	int fd = memfd_create("octets", MFD_CLOEXEC);
+
+	if (fd >= 0 && files_write(fd, octets.data, octets.len) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return -1;
 }
 
 void files_drop(const char *path)

@@ -35,6 +35,8 @@ ssize_t files_pread(int fd, void *, size_t len, uint64_t offset);
  * then, too. fd stays open; tmp may be left on failure.
  */
 enum outcome files_keep(int fd, const char *tmp, const char *path, struct err *);
+/* A nameless file in memory with these octets, to be read from its beginning; -1 with errno. */
+int files_in_memory(struct bytes);
 /* A file that is written already (files_put_lazily), and its name: durable from now on. -1 with errno. */
 int files_sync(const char *path);
 /* What a folder has: durable from now on, folders that another process made in passing as well. -1 with errno. */

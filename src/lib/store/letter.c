@@ -79,8 +79,8 @@ uint64_t store_letter_of_message(struct store *s, uint64_t message)
 /* A row, or a file. */
 static void drop_octets(struct store *s, const uint8_t hash[32])
 {
-	sealed_forget(s, hash);
-	place_drop(s, PLACE_OUTBOX, hash);
+	if (!sealed_forget(s, hash))
+		place_drop(s, PLACE_OUTBOX, hash);
 }
 
 void store_letter_drop_files(struct store *s, const struct letter *l)

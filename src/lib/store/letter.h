@@ -71,7 +71,7 @@ void store_letter_save(struct store *, const struct letter *);
 uint64_t *store_letter_open(struct store *, const void *ctx, size_t *n_out);
 /* The letter of an Outbox message; 0 when there is none. */
 uint64_t store_letter_of_message(struct store *, uint64_t message);
-/* m' and the head object go: rows (sealed.h) with the commit, files after it. A file without an open letter is swept at start anyway. */
+/* m' and the head object go: rows (sealed.h) with the commit, files after it. */
 void store_letter_drop_files(struct store *, const struct letter *);
 /* Forget letters done before t, with rcpts and events. */
 void store_letter_forget(struct store *, int64_t before_ms);

@@ -215,7 +215,7 @@ void content_settled(struct store *, uint64_t content, const char *path, const s
 /* sealed.c */
 enum outcome sealed_start(struct store *, struct err *);
 void sealed_end(struct store *);
-void sealed_forget(struct store *, const uint8_t hash[32]);
+bool sealed_forget(struct store *, const uint8_t hash[32]);	/* was there one? */
 
 /* schema.c */
 enum outcome schema_migrate(struct store *, struct err *);

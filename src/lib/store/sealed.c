@@ -1,19 +1,20 @@
 /*
  * Small sealed octets are rows. HTTP threads read them, and the loop's
  * connection is the loop's: so there is another one, which only reads, under
- * a lock of its own. It reads one row at a time, and so it is in nobody's way
- * for long: a checkpoint that meets it tries again (sync.c).
+ * a lock of its own. It has a row for as long as copying it takes, and so is
+ * hardly ever there when the WAL is to be truncated (sync.c).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/base/files.h"
 #include "lib/base/log.h"
 #include "lib/store/priv.h"
 #include "lib/store/sealed.h"
+
+enum { READER_BUSY_MS = 20 };	/* the loop may wait for the lock */
 
 struct reader {
 	pthread_mutex_t lock;
@@ -27,45 +28,47 @@ void store_sealed_add(struct store *s, const uint8_t hash[32], struct bytes octe
 	db_write(s, "INSERT OR REPLACE INTO sealed(hash, octets) VALUES(?, ?)", ARGS(B(hash, 32), B(octets.data, octets.len)));
 }
 
-void sealed_forget(struct store *s, const uint8_t hash[32])
+bool sealed_forget(struct store *s, const uint8_t hash[32])
 {
 	db_write(s, "DELETE FROM sealed WHERE hash = ?", ARGS(B(hash, 32)));
-	space_freed(s, (unsigned)sqlite3_changes(s->db));
+	bool gone = !s->poisoned && sqlite3_changes(s->db) > 0;
+
+	space_freed(s, gone);
+	return gone;
 }
 
-static int copy_of(struct bytes octets)
+/* SQLITE_ROW, and then the octets, of which there are at most SEALED_SMALL; SQLITE_DONE: there is none. */
+static int read_row(struct reader *r, const uint8_t hash[32], uint8_t *out, size_t *len_out)
 {
-	int fd = memfd_create("sealed", MFD_CLOEXEC);
-
-	if (fd >= 0 && files_write(fd, octets.data, octets.len) == 0 && lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-	int why = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = why;
-	return -1;
-}
-
-static int read_row(struct reader *r, const uint8_t hash[32])
-{
-	int fd = -1;
-
+	pthread_mutex_lock(&r->lock);
 	sqlite3_bind_blob(r->q, 1, hash, 32, SQLITE_STATIC);
 	int code = sqlite3_step(r->q);
 
 	if (code == SQLITE_ROW) {
-		fd = copy_of(bytes_of(sqlite3_column_blob(r->q, 0), (size_t)sqlite3_column_bytes(r->q, 0)));
-	} else {
-		errno = code == SQLITE_DONE ? ENOENT : EIO;
-		if (code != SQLITE_DONE)
-			log_warn("store: a sealed message cannot be read: %s", sqlite3_errmsg(r->db));
+		*len_out = (size_t)sqlite3_column_bytes(r->q, 0);
+		if (*len_out <= SEALED_SMALL)
+			memcpy(out, sqlite3_column_blob(r->q, 0), *len_out);
+		else
+			code = SQLITE_TOOBIG;
 	}
-	int why = errno;
-
 	sqlite3_reset(r->q);
 	sqlite3_clear_bindings(r->q);
-	errno = why;
+	pthread_mutex_unlock(&r->lock);
+	return code;
+}
+
+static int open_row(struct reader *r, const uint8_t hash[32])
+{
+	uint8_t octets[SEALED_SMALL];
+	size_t len;
+	int code = read_row(r, hash, octets, &len), fd = -1;
+
+	if (code == SQLITE_ROW)
+		fd = files_in_memory(bytes_of(octets, len));
+	else
+		errno = code == SQLITE_DONE ? ENOENT : EIO;
+	if (fd < 0 && code != SQLITE_DONE)
+		log_warn("store: a sealed message cannot be read: %s", code == SQLITE_ROW ? strerror(errno) : sqlite3_errstr(code));
 	return fd;
 }
 
@@ -76,14 +79,7 @@ int store_sealed_open(struct store *s, const uint8_t hash[32])
 
 	talloc_free(path);
 	errno = why;
-	if (fd >= 0 || why != ENOENT)
-		return fd;
-	pthread_mutex_lock(&s->sealed->lock);
-	fd = read_row(s->sealed, hash);
-	why = errno;
-	pthread_mutex_unlock(&s->sealed->lock);
-	errno = why;
-	return fd;
+	return fd < 0 && why == ENOENT ? open_row(s->sealed, hash) : fd;
 }
 
 enum outcome sealed_start(struct store *s, struct err *e)
@@ -101,7 +97,7 @@ enum outcome sealed_start(struct store *s, struct err *e)
 	if (code != SQLITE_OK)
 		err_set(e, "open %s for reading: %s", path, sqlite3_errmsg(r->db));
 	else
-		sqlite3_busy_timeout(r->db, BUSY_MS);
+		sqlite3_busy_timeout(r->db, READER_BUSY_MS);
 	talloc_free(path);
 	return code == SQLITE_OK ? OK : RETRY;
 }

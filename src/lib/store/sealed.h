@@ -13,7 +13,8 @@ enum { SEALED_SMALL = 16 * 1024 };
 void store_sealed_add(struct store *, const uint8_t hash[32], struct bytes);
 /*
  * What was committed under this name, or what outbox/ has under it (also notices objects), to read from its beginning:
- * the file, or a copy in memory. Yours to close; -1 with errno. Any thread until the store is closed; never waits for the loop.
+ * the file, or a copy in memory. Yours to close; -1 with errno, ENOENT when there is nothing. Any thread until the store is
+ * closed; it waits for others who read, not for the loop.
  */
 int store_sealed_open(struct store *, const uint8_t hash[32]);
 

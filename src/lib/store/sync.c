@@ -12,8 +12,9 @@
  * into an empty one is written with synchronous = OFF: this is looked at with
  * the lock for writing held, for another process may have written. That we have
  * emptied it gets on disk before anything is written: meanwhile nothing is
- * committed, nor spilled. With a reader in another process it cannot be
- * truncated: then SQLite's sync of the new header is one that the loop waits for.
+ * committed, nor spilled. With a reader, in another process or at that very
+ * moment sealed.c's, it cannot be truncated: then SQLite's sync of the new header
+ * is one that the loop waits for.
  *
  * A copy begins with a transaction open: what is written meanwhile goes behind
  * the rest, and not to the beginning. Who writes during each copy keeps the WAL

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,16 +65,8 @@ bool imap_body_is_open(const struct imap_body *b)
 
 int imap_body_fd(struct imap_body *b)
 {
-	if (b->fd >= 0 || !b->octets.data)
-		return b->fd;
-	b->fd = memfd_create("body", MFD_CLOEXEC);
-	if (b->fd >= 0 && files_write(b->fd, b->octets.data, b->octets.len) < 0) {
-		int code = errno;
-
-		close(b->fd);
-		b->fd = -1;
-		errno = code;
-	}
+	if (b->fd < 0 && b->octets.data)
+		b->fd = files_in_memory(b->octets);
 	return b->fd;
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -100,14 +99,9 @@ static bool in_body(void *arg, const char *text)
 
 static int open_item(const struct item *it)
 {
-	if (!it->octets.data)
-		return it->path ? open(it->path, O_RDONLY | O_CLOEXEC) : -1;
-	int fd = memfd_create("body", MFD_CLOEXEC);
-
-	if (fd < 0 || files_write(fd, it->octets.data, it->octets.len) == 0)
-		return fd;
-	close(fd);
-	return -1;
+	if (it->octets.data)
+		return files_in_memory(it->octets);
+	return it->path ? open(it->path, O_RDONLY | O_CLOEXEC) : -1;
 }
 
 static void work(void *arg)

@@ -2,7 +2,7 @@
  * Sealing: one gpg process signs and encrypts m under a fresh K. On its way
  * into gpg m is digested and scanned for its skeleton; on its way out m' is
  * hashed. So a message is read once and written once, whatever its size, and
- * nothing of it is held in memory but the skeleton. Unsealing: gpg reads m'
+ * nothing of it is held in memory but the skeleton, and an m' that is small. Unsealing: gpg reads m'
  * itself, perhaps while it arrives; what comes out is digested, scanned and
  * written.
  */
@@ -23,7 +23,7 @@
 #define COMPRESS_BELOW MIB(1)
 #define WRITE_STEP MIB(8)
 
-/* Octets that pass through: a file on one side, a digest over them. */
+/* Octets that pass through: a file or memory on one side, a digest over them. */
 struct flow {
 	int fd;				/* -1: memory */
 	struct bytes memory;		/* in: what is left of it */
@@ -75,7 +75,7 @@ static void write_behind(struct flow *f)
 /* It has become too large for memory: what came so far begins the file. */
 static int make_file(struct flow *f)
 {
-	struct err e;
+	struct err e;	/* seal_body() tells errno */
 
 	f->fd = files_tmp(f->small, f->dir, &f->tmp, &e);
 	return f->fd < 0 ? -1 : files_write(f->fd, f->small->data, f->small->len);
@@ -161,7 +161,7 @@ static int memory_write(void *arg, const void *buf, size_t len)
 	return buf_add(arg, buf, len) ? 0 : -1;
 }
 
-/* The head object: skeleton and piece hashes, signed and sealed under K, durable in the outbox. */
+/* The head object: skeleton and piece hashes, signed and sealed under K; in s, or durable in the outbox. */
 static enum outcome seal_head(const void *ctx, const struct seal_order *o, struct sealed *s, struct bytes pieces,
     uint64_t piece_size, struct err *e)
 {
@@ -212,7 +212,7 @@ static enum outcome seal_body(const void *ctx, const struct seal_order *o, struc
 	    &(struct pgp_source){ flow_read, in }, &(struct pgp_sink){ flow_write, out }, e);
 	if (in->error || out->error) {
 		errno = in->error ? in->error : out->error;
-		err_sys(e, "seal %s", o->spool_path);
+		err_sys(e, in->error ? "read %s" : "write m' of %s to outbox/", o->spool_path);
 		return RETRY;
 	}
 	if (res != OK)
