@@ -85,7 +85,6 @@ struct imap_append_job {
 	enum outcome res;
 	struct err err;
 	/* The rows. */
-	uint64_t box;			/* mailbox id; 0: not begun */
 	uint32_t *uids;
 	size_t n_added;
 	struct timer *turn;		/* next slice; the store is held meanwhile */
@@ -425,12 +424,17 @@ static void drop(void *arg)
 /* No message comes of them. */
 static void sweep(struct imap_append_job *j)
 {
-	for (size_t i = 0; i < j->n && j->ref->imap; i++)
-		if (j->items[i].is_kept && i >= j->n_added)
-			store_place_sweep(j->store, PLACE_INBOX, j->items[i].content.digest);
+	for (size_t i = 0; i < j->n && j->ref->imap; i++) {
+		const struct content *c = &j->items[i].content;
+
+		if (i < j->n_added)
+			store_content_sweep(j->store, c->id);
+		else if (j->items[i].is_kept)
+			store_place_sweep(j->store, PLACE_INBOX, c->digest);
+	}
 }
 
-static uint32_t add_one(struct store *st, struct mailbox *box, struct item *item)
+static void add_content(struct store *st, struct item *item)
 {
 	struct content *c = &item->content;
 	void *ctx = mem_ctx(NULL);
@@ -445,7 +449,18 @@ static uint32_t add_one(struct store *st, struct mailbox *box, struct item *item
 		store_content_add(st, c);
 	}
 	talloc_free(ctx);
-	return store_message_add(st, box, c->id, item->flags.flags, item->flags.keywords, item->internal_ms)->uid;
+}
+
+/* All in one turn: another session sees none of them or all. */
+static void add_messages(struct imap_append_job *j, struct mailbox *box)
+{
+	j->uids = mem_array(j, uint32_t, j->n);
+	for (size_t i = 0; i < j->n; i++) {
+		const struct item *item = &j->items[i];
+
+		j->uids[i] = store_message_add(j->store, box, item->content.id, item->flags.flags, item->flags.keywords,
+		    item->internal_ms)->uid;
+	}
 }
 
 static void added(struct imap_session *s, struct imap_append_job *j, const struct mailbox *box)
@@ -485,28 +500,22 @@ static void add_some(void *arg)
 	struct mailbox *box = store_mailbox_find(j->store, j->mailbox);
 	int64_t started = clock_mono_ms();
 
-	if (box && j->box == 0) {
-		j->box = box->id;
-		j->uids = mem_array(j, uint32_t, j->n);
-	}
-	if (!box || box->id != j->box) {
-		sweep(j);
-		if (s)
-			imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
-		job_free(j);
-		return;
-	}
-	while (j->n_added < j->n) {
-		size_t i = j->n_added++;
-
-		j->uids[i] = add_one(j->store, box, &j->items[i]);
-		if (j->n_added < j->n && !j->ref->imap->is_stopping && clock_mono_ms() - started >= SLICE_MS) {
+	while (box && j->n_added < j->n) {
+		add_content(j->store, &j->items[j->n_added++]);
+		if (!j->ref->imap->is_stopping && clock_mono_ms() - started >= SLICE_MS) {
 			go_on_later(j);
 			return;
 		}
 	}
-	if (s)
-		added(s, j, box);
+	if (box) {
+		add_messages(j, box);
+		if (s)
+			added(s, j, box);
+	} else {
+		sweep(j);
+		if (s)
+			imap_finish(s, "NO [TRYCREATE] Mailbox was deleted");
+	}
 	job_free(j);
 }
 
