@@ -61,7 +61,7 @@ START_TEST(foreign_groups_are_forgotten)
 	g.looked_s = 0;
 	store_group_save(st, &g);
 	for (int i = 0; i < 5; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "g%d", i);
 		g = some_group(name, GROUP_FOREIGN);
