@@ -65,10 +65,11 @@ static int open_row(struct reader *r, const uint8_t hash[32])
 
 	if (code == SQLITE_ROW)
 		fd = files_in_memory(bytes_of(octets, len));
-	else
-		errno = code == SQLITE_DONE ? ENOENT : EIO;
+	int why = code == SQLITE_ROW ? errno : code == SQLITE_DONE ? ENOENT : EIO;
+
 	if (fd < 0 && code != SQLITE_DONE)
-		log_warn("store: a sealed message cannot be read: %s", code == SQLITE_ROW ? strerror(errno) : sqlite3_errstr(code));
+		log_warn("store: a sealed message cannot be read: %s", code == SQLITE_ROW ? strerror(why) : sqlite3_errstr(code));
+	errno = why;
 	return fd;
 }
 

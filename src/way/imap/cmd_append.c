@@ -84,9 +84,9 @@ struct imap_append_job {
 	size_t n_headers;		/* octets of what was rendered */
 	enum outcome res;
 	struct err err;
-	/* The rows. */
+	/* The rows: so many contents, then all messages. */
+	size_t n_contents;
 	uint32_t *uids;
-	size_t n_added;
 	struct timer *turn;		/* next slice; the store is held meanwhile */
 	LIST_ENTRY(imap_append_job) entry;
 };
@@ -427,10 +427,12 @@ static void sweep(struct imap_append_job *j)
 	for (size_t i = 0; i < j->n && j->ref->imap; i++) {
 		const struct content *c = &j->items[i].content;
 
-		if (i < j->n_added)
+		if (i < j->n_contents) {
 			store_content_sweep(j->store, c->id);
-		else if (j->items[i].is_kept)
+		} else if (j->items[i].is_kept) {
+			store_place_new(j->store, PLACE_INBOX, c->digest);	/* when this turn is undone */
 			store_place_sweep(j->store, PLACE_INBOX, c->digest);
+		}
 	}
 }
 
@@ -492,7 +494,10 @@ static void go_on_later(struct imap_append_job *j)
 	timer_set(j->turn, 0);
 }
 
-/* Once it has begun it comes to its end, whether the client still waits or not. */
+/*
+ * Once it has begun it comes to its end, whether the client still waits or not. They go to the mailbox that has the
+ * name then.
+ */
 static void add_some(void *arg)
 {
 	struct imap_append_job *j = (struct imap_append_job *)arg;
@@ -500,9 +505,9 @@ static void add_some(void *arg)
 	struct mailbox *box = store_mailbox_find(j->store, j->mailbox);
 	int64_t started = clock_mono_ms();
 
-	while (box && j->n_added < j->n) {
-		add_content(j->store, &j->items[j->n_added++]);
-		if (!j->ref->imap->is_stopping && clock_mono_ms() - started >= SLICE_MS) {
+	while (box && j->n_contents < j->n) {
+		add_content(j->store, &j->items[j->n_contents++]);
+		if (j->n > 1 && !j->ref->imap->is_stopping && clock_mono_ms() - started >= SLICE_MS) {
 			go_on_later(j);
 			return;
 		}
