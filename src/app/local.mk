@@ -29,7 +29,8 @@ src_app_control_libcommands_a_SOURCES = \
 	src/app/control/groups.c \
 	src/app/control/listing.c \
 	src/app/control/listing.h \
-	src/app/control/private.h
+	src/app/control/private.h \
+	src/app/control/queue.c
 
 sbin_PROGRAMS += p2pmta
 p2pmta_SOURCES = \

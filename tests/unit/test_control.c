@@ -164,15 +164,17 @@ static int ask(const char *text)
 	return fd;
 }
 
-/* What has come for fd within so many turns. */
+static char heard_text[8192];
+
+/* What has come for fd within so many turns: heard_text. */
 static const char *heard(int fd)
 {
-	static char text[8192];
+	char *const text = heard_text;
 	size_t len = 0;
 
 	for (int i = 0; i < 200 && !memchr(text, '\n', len); i++) {
 		turn(1);
-		ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+		ssize_t n = read(fd, text + len, sizeof(heard_text) - 1 - len);
 		if (n == 0)
 			break;
 		len += n > 0 ? (size_t)n : 0;
@@ -215,6 +217,40 @@ START_TEST(one_after_the_other)
 	turn(20);
 	ck_assert_uint_eq(sv.n_runs, 1);
 	close(fd);
+	end();
+}
+END_TEST
+
+/* An answer in items: nothing else is said in between, and the next request waits for its end. */
+START_TEST(items)
+{
+	start();
+	int fd = ask("{\"command\":\"queue\"}\n{\"command\":\"status\"}\n");
+	turn(20);
+	ck_assert(control_answer_item(sv.control, sv.pending, json_integer(1)));
+	turn(20);
+	ck_assert_uint_eq(sv.n_runs, 0);
+	ck_assert(control_answer_item(sv.control, sv.pending, json_pack("{s:i}", "two", 2)));
+	ck_assert(control_answer_item(sv.control, sv.pending, NULL));
+	ck_assert(!control_answer_item(sv.control, sv.pending, NULL));
+	ck_assert_ptr_eq(strstr(heard(fd), "{\"result\":[1,{\"two\":2}]}\n"), heard_text);
+	for (int i = 0; i < 200 && sv.n_runs == 0; i++)
+		turn(1);
+	ck_assert_uint_eq(sv.n_runs, 1);
+	close(fd);
+
+	/* None; and one who goes in the middle. */
+	fd = ask("{\"command\":\"queue\"}\n");
+	turn(20);
+	ck_assert(control_answer_item(sv.control, sv.pending, NULL));
+	ck_assert_str_eq(heard(fd), "{\"result\":[]}\n");
+	close(fd);
+	fd = ask("{\"command\":\"queue\"}\n");
+	turn(20);
+	ck_assert(control_answer_item(sv.control, sv.pending, json_integer(1)));
+	close(fd);
+	turn(20);
+	ck_assert(!control_answer_item(sv.control, sv.pending, json_integer(2)));
 	end();
 }
 END_TEST
@@ -288,6 +324,7 @@ UNIT_SUITE("control")
 	UNIT(names);
 	UNIT(answers);
 	UNIT(one_after_the_other);
+	UNIT(items);
 	UNIT(asker_goes);
 	UNIT(line_too_long);
 	UNIT(last_answer);

@@ -115,14 +115,6 @@ static void run_status(void *arg, uint64_t request, const json_t *args)
 	control_answer(c->control, request, status);
 }
 
-static void run_queue(void *arg, uint64_t request, const json_t *args)
-{
-	struct commands *c = arg;
-
-	(void)args;
-	control_answer(c->control, request, listing_queue(c->parts.store, c->parts.replicas));
-}
-
 static void run_show(void *arg, uint64_t request, const json_t *args)
 {
 	struct commands *c = arg;
@@ -393,6 +385,7 @@ void commands_stop(struct commands **cp)
 	*cp = NULL;
 	if (c == NULL)
 		return;
+	queues_stop(c);
 	group_joins_stop(c);
 	laters_stop(c);
 	control_stop(&c->control);

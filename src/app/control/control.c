@@ -19,6 +19,7 @@ struct asker {
 	struct control *control;
 	struct conn *conn;
 	uint64_t request;		/* under way; 0: none */
+	bool has_items;			/* of its answer, and there are some already */
 	LIST_ENTRY(asker) link;
 };
 
@@ -75,17 +76,34 @@ static struct asker *asker_find(struct control *c, uint64_t request)
 	return NULL;
 }
 
-static void reply(struct asker *s, json_t *answer)
+static void write_text(struct asker *s, const char *text)
 {
-	char *text = mem_check(json_dumps(answer, JSON_COMPACT));
-
 	conn_write(s->conn, text, strlen(text));
-	conn_write(s->conn, "\n", 1);
+}
+
+/* Takes it. */
+static void write_json(struct asker *s, json_t *v)
+{
+	char *text = mem_check(json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY));
+
+	write_text(s, text);
 	free(text);
-	json_decref(answer);
+	json_decref(v);
+}
+
+static void end_reply(struct asker *s)
+{
+	write_text(s, "\n");
 	s->request = 0;
+	s->has_items = false;
 	conn_set_idle(s->conn, IDLE_MS);
 	conn_resume(s->conn);
+}
+
+static void reply(struct asker *s, json_t *answer)
+{
+	write_json(s, answer);
+	end_reply(s);
 }
 
 static json_t *refusal(enum control_code code, const char *text)
@@ -197,6 +215,28 @@ void control_answer(struct control *c, uint64_t request, json_t *result)
 		reply(s, mem_check(json_pack("{s:o}", "result", result)));
 	else
 		json_decref(result);
+}
+
+bool control_answer_item(struct control *c, uint64_t request, json_t *item)
+{
+	struct asker *s = asker_find(c, request);
+
+	if (!s) {
+		json_decref(item);
+		return false;
+	}
+	if (!s->has_items)
+		write_text(s, "{\"result\":[");
+	else if (item)
+		write_text(s, ",");
+	s->has_items = true;
+	if (item) {
+		write_json(s, item);
+	} else {
+		write_text(s, "]}");
+		end_reply(s);
+	}
+	return true;
 }
 
 void control_answer_last(struct control *c, uint64_t request, json_t *result, void (*sent)(void *arg), void *arg)

@@ -12,6 +12,7 @@
  * starts the server fills the hooks, and answers each request once, from
  * inside the hook or later. Loop thread.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <jansson.h>
@@ -71,7 +72,12 @@ void control_stop(struct control **);
 
 /* Result of a request; takes it. Dropped when the asker has gone. */
 void control_answer(struct control *, uint64_t request, json_t *);
-/* The same, then sent(arg) once: when it is out, the asker has gone, or a second has passed. For `stop`. */
+/*
+ * A long result, an array, item by item: takes it; NULL: that was all, and the request is answered. Each is written
+ * at once. False: the asker has gone, and nothing more need be said.
+ */
+bool control_answer_item(struct control *, uint64_t request, json_t *);
+/* A result, then sent(arg) once: when it is out, the asker has gone, or a second has passed. For `stop`. */
 void control_answer_last(struct control *, uint64_t request, json_t *, void (*sent)(void *arg), void *arg);
 /* No result: text is one sentence for people. */
 void control_refuse(struct control *, uint64_t request, enum control_code, const char *text);

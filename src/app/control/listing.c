@@ -62,43 +62,43 @@ static void add_holders(json_t *letter, struct replicas *replicas, const void *c
 	json_decref(list);
 }
 
-json_t *listing_letter(struct store *store, struct replicas *replicas, uint64_t id, bool history)
+static json_t *print_letter(struct store *store, struct replicas *replicas, const void *ctx, const struct letter *l, bool history)
 {
-	void *ctx = talloc_new(NULL);
-	struct letter *l = store_letter_find(store, ctx, id);
 	char hash[DIGEST_HEX] = "";
-	json_t *j = NULL;
 	size_t n;
 
-	if (l == NULL)
-		goto out;
 	if (l->sealed)
 		hex_print(bytes_of(l->hash, sizeof(l->hash)), hash);
-	struct rcpt **rcpts = store_rcpt_of_letter(store, ctx, id, &n);
+	struct rcpt **rcpts = store_rcpt_of_letter(store, ctx, l->id, &n);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, print_rcpt(store, rcpts[i], history));
-	j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", control_text(l->message_id),
+	json_t *j = json_pack("{s:I, s:o, s:o, s:I, s:s, s:o, s:o}", "id", (json_int_t)l->id, "message_id", control_text(l->message_id),
 	    "subject", control_text(header_decode(ctx, l->subject)), "size", (json_int_t)l->size, "hash", hash, "submitted",
 	    print_time(l->submitted_ms / 1000), "recipients", list);
 	add_holders(j, replicas, ctx, l);
-out:
+	return j;
+}
+
+json_t *listing_letter(struct store *store, struct replicas *replicas, uint64_t id, bool history)
+{
+	void *ctx = talloc_new(NULL);
+	struct letter *l = store_letter_find(store, ctx, id);
+	json_t *j = l != NULL ? print_letter(store, replicas, ctx, l, history) : NULL;
+
 	talloc_free(ctx);
 	return j;
 }
 
-json_t *listing_queue(struct store *store, struct replicas *replicas)
+json_t *listing_queued(struct store *store, struct replicas *replicas, uint64_t id)
 {
 	void *ctx = talloc_new(NULL);
-	json_t *list = json_array();
-	size_t n;
-	uint64_t *ids = store_letter_open(store, ctx, &n);
+	struct letter *l = store_letter_find(store, ctx, id);
+	json_t *j = l != NULL && !l->done ? print_letter(store, replicas, ctx, l, false) : NULL;
 
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, listing_letter(store, replicas, ids[i], false));
 	talloc_free(ctx);
-	return list;
+	return j;
 }
 
 static json_t *print_member(const struct replicas_shown *m)

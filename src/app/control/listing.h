@@ -8,9 +8,10 @@
 #include "way/group/group.h"
 #include "way/replica/replicas.h"
 
-json_t *listing_queue(struct store *, struct replicas *);
 /* NULL: no such letter. history: with what happened to each recipient. */
 json_t *listing_letter(struct store *, struct replicas *, uint64_t id, bool history);
+/* The same for `queue`; NULL when it is done. */
+json_t *listing_queued(struct store *, struct replicas *, uint64_t id);
 /* What we hold for fellow members, and they for us, one each. */
 json_t *listing_replicas(struct store *, struct replicas *);
 /* outbox.safe: how many messages enough members hold; nothing where there are none. */
