@@ -197,6 +197,33 @@ class Full(Flood):
         until(none, "nothing half-kept lies about")
 
 
+class Stream(Scene):
+    def test_mail_arrives_beside_a_stream(self):
+        """Who submits without an end keeps nothing from being sealed, told and shown."""
+        over, failed = threading.Event(), []
+
+        def client():
+            try:
+                with self.alice.smtp() as s:
+                    while not over.is_set():
+                        s.sendmail(self.alice.address, [self.bob.address], letter(self.alice, self.bob, "one of many"))
+            except (smtplib.SMTPException, OSError) as e:
+                failed.append(e)
+
+        clients = [threading.Thread(target=client, daemon=True) for _ in range(2)]
+        for c in clients:
+            c.start()
+        try:
+            # Some are through before it is a stream.
+            until(lambda: self.bob.count() > 40 or failed, "some of the stream have arrived")
+        finally:
+            over.set()
+        for c in clients:
+            c.join()
+        self.assertEqual(failed, [])
+        self.assertTrue(self.alice.queue())
+
+
 class Burst(Scene):
     def test_notices_share_a_message(self):
         """Ten letters at once to one whose key is known: far fewer OpenPGP messages than letters."""

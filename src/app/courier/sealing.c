@@ -5,8 +5,8 @@
  * other jobs are not kept behind hundreds of them.
  *
  * While a stream of submissions comes in, processors and disk belong to those
- * who wait for their 250: one letter at a time is sealed beside it, by a process
- * that steps back (lib/pgp/clerk.c), all others behind it.
+ * who wait for their 250: letters are sealed behind it. Beside one that does not
+ * end soon it is one at a time, by a process that steps back (lib/pgp/clerk.c).
  */
 #include <string.h>
 #include <sys/queue.h>
@@ -29,7 +29,7 @@ enum { INLINE_MAX = 1280, INLINE_AND_KEY_MAX = 1900 };
  * SUBMITS submissions within STREAM_MS are a stream until all are answered and no other came within QUIET_MS:
  * a slow disk is not its end.
  */
-enum { SUBMITS = 16, STREAM_MS = 400, QUIET_MS = 25 };
+enum { SUBMITS = 16, STREAM_MS = 400, QUIET_MS = 25, SOON_MS = 2000 };
 enum { RUNNING_MAX = 8, RUNNING_BESIDE_STREAM = 1 };
 
 struct sealing;
@@ -42,7 +42,8 @@ struct sealings {
 	int64_t submits_ms[SUBMITS];	/* when the last ones came in; a ring */
 	size_t n_submits, n_unanswered;
 	int64_t answered_ms;		/* the last of them */
-	struct timer *timer;		/* the stream may be over */
+	int64_t stream_ms;		/* since when there is a stream; 0: there is none */
+	struct timer *timer;		/* it may be over */
 };
 
 /* A letter that waits for a worker or is on one; its own talloc context. */
@@ -220,9 +221,15 @@ static bool is_stream(const struct sealings *all)
 	return last - first < STREAM_MS && (all->n_unanswered > 0 || now - all->answered_ms < QUIET_MS);
 }
 
-static size_t running_max(const struct sealings *all)
+static size_t running_max(struct sealings *all)
 {
-	return is_stream(all) ? RUNNING_BESIDE_STREAM : RUNNING_MAX;
+	if (!is_stream(all)) {
+		all->stream_ms = 0;
+		return RUNNING_MAX;
+	}
+	if (all->stream_ms == 0)
+		all->stream_ms = clock_mono_ms();
+	return clock_mono_ms() - all->stream_ms < SOON_MS ? 0 : RUNNING_BESIDE_STREAM;
 }
 
 static void on_timer(void *arg)
