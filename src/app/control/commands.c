@@ -155,7 +155,7 @@ static void on_confirmed(void *arg)
 	struct cancelled *now = cancel(w->commands, ctx, w->letter, w->addresses, &n);
 	json_t *fresh = now != NULL ? print_cancelled(now, n) : json_array();
 
-	for (size_t i = 0; i < n && i < json_array_size(w->result); i++)
+	for (size_t i = 0; now != NULL && i < n && i < json_array_size(w->result); i++)
 		if (now[i].state != CANCEL_IN_TIME)
 			json_array_set(w->result, i, json_array_get(fresh, i));
 	json_decref(fresh);

@@ -264,7 +264,7 @@ static void run_next(struct courier *c)
 		if (l != NULL && !l->done) {
 			run(c, s, l);
 		} else {
-			HASH_DELETE(hh, all->by_letter, s);
+			HASH_DELETE(hh, all->by_letter, s);	/* NOLINT(clang-analyzer-core.NullDereference): uthash's */
 			talloc_free(s);
 		}
 	}

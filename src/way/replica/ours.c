@@ -80,7 +80,7 @@ static void drop_notices(struct ours *o, const uint8_t hash[32])
 static void item_drop(struct ours *o, struct item *i)
 {
 	HASH_DELETE(hh, o->items, i);
-	HASH_DELETE(hh_hash, o->by_hash, i);
+	HASH_DELETE(hh_hash, o->by_hash, i);	/* NOLINT(clang-analyzer-core.NullDereference): uthash's */
 	talloc_free(i);
 }
 

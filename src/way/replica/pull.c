@@ -165,7 +165,7 @@ static bool has_turn(const struct pulls *ps, const char *owner, bool large)
 
 	for (const struct pull *p = ps->running; p != NULL; p = p->next) {
 		n += is_large(p->what) == large;
-		of_one += is_large(p->what) == large && strcmp(p->owner, owner) == 0;
+		of_one += is_large(p->what) == large && strcmp(p->owner, owner) == 0;	/* NOLINT(clang-analyzer-core.NonNullParamChecker): it has one */
 	}
 	return n < (rated ? 1 : AT_ONCE) && of_one < AT_ONCE_OF_ONE && !(rated && timer_is_set(ps->pace));
 }
@@ -355,14 +355,13 @@ static void next_stage(struct pull *p)
 {
 	struct replica *row = store_replica_find(p->pulls->r->parts.store, p, p->owner, p->hash);
 
-	if (row == NULL || !row->listed || row->done) {
+	/* NOLINTNEXTLINE(bugprone-branch-clone): one ends for good, the other for now */
+	if (row == NULL || !row->listed || row->done || (row->body && is_noticed(row))) {
 		pull_end(p, "");
 	} else if (!is_noticed(row)) {
 		memcpy(p->digest, row->notices_hash, 32);
 		p->size = LISTS_MAX;
 		start_stage(p, REPLICAS_NOTICES);
-	} else if (row->body) {
-		pull_end(p, "");
 	} else if (p->reserved == 0 && !pulls_has_room(p->pulls->r, size_of(row))) {
 		end_full(p, size_of(row));
 	} else if (!is_large(p->what) && !has_turn(p->pulls, p->owner, true)) {

@@ -199,7 +199,7 @@ static void load_row(struct member *m)
 	m->row.address = m->address;
 }
 
-static void member_new(struct replicas *r, const struct replicas_member *from)
+static struct member *member_new(struct replicas *r, const struct replicas_member *from)
 {
 	struct member *m = talloc_zero(r, struct member);
 
@@ -212,6 +212,7 @@ static void member_new(struct replicas *r, const struct replicas_member *from)
 	m->absent_ms = clock_mono_ms();
 	apply_show_all(m);
 	sync_judge(m);
+	return m;
 }
 
 /* His key, for whoever wants to write to him while he is away; its own talloc context. */
@@ -324,9 +325,9 @@ void replicas_on_members(struct replicas *r)
 
 	forget_others(r, ctx, all, n);
 	for (size_t i = 0; i < n; i++) {
-		if (member_find(r, all[i].address) == NULL)
-			member_new(r, &all[i]);
-		member_set(member_find(r, all[i].address), &all[i]);
+		struct member *m = member_find(r, all[i].address);
+
+		member_set(m != NULL ? m : member_new(r, &all[i]), &all[i]);
 	}
 	HASH_SORT(r->members, by_address);	/* people and scripts read lists of them */
 	ours_on_members(r->ours);
@@ -371,11 +372,12 @@ static void on_tick(void *arg)
 		return;
 	timer_set(r->tick, TICK_MS);
 	look_absent(r);
-	HASH_ITER(hh, r->members, m, next)
-		if (!m->away && m->heard_ms != 0 && now - m->heard_ms > 2 * r->settings.sync_ms)
+	HASH_ITER(hh, r->members, m, next) {
+		bool is_silent = m->heard_ms == 0 ? m->round_done : now - m->heard_ms > 2 * r->settings.sync_ms;
+
+		if (!m->away && is_silent)
 			set_away(m);
-		else if (!m->away && m->heard_ms == 0 && m->round_done)
-			set_away(m);
+	}
 }
 
 /* --- what grows old --- */
